@@ -1,0 +1,92 @@
+"""The database: engine and `transaction()`, the one way to change anything. Refuses to nest."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, cast
+
+from sqlalchemy import CursorResult, Engine, create_engine, text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from service import queue
+from service.errors import BroadsheetError
+
+_engine: Engine | None = None
+_open: ContextVar[bool] = ContextVar("transaction_open", default=False)
+
+MINIMUM_VERSION = 140000
+
+
+class Transaction:
+    """One transaction: SQL, the ORM's session, and bells that ring only after the commit."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._bells: list[tuple[str, tuple[int, ...]]] = []
+
+    def execute(
+        self, statement: str, parameters: Mapping[str, Any] | None = None, /, **named: Any
+    ) -> CursorResult[Any]:
+        """Run SQL written out where it matters; values travel as parameters."""
+        return cast(CursorResult[Any], self.session.execute(text(statement), {**(parameters or {}), **named}))
+
+    def enqueue(self, name: str, *arguments: int) -> None:
+        """Ask for a task by name; published after the commit, or not at all."""
+        self._bells.append((name, arguments))
+
+
+def configure(database_url: str, pool_size: int = 5) -> None:
+    """Use this database. `hide_parameters`: no address may reach a log through an error's text."""
+    global _engine
+    if _engine is not None:
+        _engine.dispose()
+    _engine = create_engine(
+        database_url,
+        pool_pre_ping=True,
+        pool_size=pool_size,
+        max_overflow=10,
+        hide_parameters=True,
+        connect_args={"connect_timeout": 10},
+    )
+
+
+def engine() -> Engine:
+    """The engine this process was wired with."""
+    if _engine is None:
+        raise RuntimeError("the process was not wired: call factory.wire(settings) first")
+    return _engine
+
+
+@contextmanager
+def transaction() -> Iterator[Transaction]:
+    """Commit on leaving, roll back on an exception, publish only after the commit. A publish that fails is a log line."""
+    if _open.get():
+        raise RuntimeError("transactions do not nest: pass the open one on")
+    token = _open.set(True)
+    try:
+        with Session(engine(), expire_on_commit=False) as session:
+            tx = Transaction(session)
+            with session.begin():
+                yield tx
+    finally:
+        _open.reset(token)
+    for name, arguments in tx._bells:
+        queue.publish(name, *arguments)
+
+
+def after_fork() -> None:
+    """Forget the parent's connections without closing them under it."""
+    engine().dispose(close=False)
+
+
+def check_server() -> None:
+    """Refuse a database that is unreachable or too old, in one line. Raises BroadsheetError."""
+    try:
+        with engine().connect() as connection:
+            version = int(connection.exec_driver_sql("SHOW server_version_num").scalar_one())
+    except OperationalError as error:
+        reason = str(error.orig).strip().splitlines()[-1]
+        raise BroadsheetError(f"DATABASE_URL: the database cannot be reached: {reason}") from None
+    if version < MINIMUM_VERSION:
+        raise BroadsheetError(f"DATABASE_URL: PostgreSQL 14 or newer is needed; this is {version // 10000}.")

@@ -1,0 +1,80 @@
+"""One edition of a newsletter, its variants and its cohorts."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Index, LargeBinary, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from service.models.base import Base, CreatedAt, Document, Id
+
+
+class Issue(Base):
+    """`audience` says who is meant (`{}`: all of the newsletter; `{"import": id}`: that file's readers; `{"except_content_of": id}`:
+    not those who have a delivery of that issue). `provider` is frozen when the issue is scheduled."""
+
+    __tablename__ = "issues"
+    __table_args__ = (
+        Index(None, "newsletter_id", "content_hash"),
+        Index("ix_issues_open", "state", postgresql_where=text("state IN ('scheduled', 'preparing', 'sending')")),
+        CheckConstraint(
+            "state IN ('draft', 'approved', 'scheduled', 'preparing', 'sending', 'sent', 'paused', 'cancelled', 'held')",
+            name="state",
+        ),
+    )
+
+    id: Mapped[Id]
+    newsletter_id: Mapped[int] = mapped_column(ForeignKey("newsletters.id"))
+    state: Mapped[str] = mapped_column(server_default="draft")
+    state_reason: Mapped[str | None]
+    state_before: Mapped[str | None]
+    subject: Mapped[str]
+    source: Mapped[str]
+    content_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    audience: Mapped[Document]
+    audience_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    sender_name: Mapped[str]
+    sender_address: Mapped[str]
+    reply_to: Mapped[str | None]
+    tracking_policy: Mapped[str]
+    provider: Mapped[str | None]
+    marker: Mapped[str]
+    batch_size: Mapped[int | None]
+    candidates: Mapped[int | None]
+    excluded_at_freeze: Mapped[int | None]
+    scheduled_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    lease_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    prepared_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    first_claimed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    sent_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    created_at: Mapped[CreatedAt]
+
+
+class Variant(Base):
+    """A language or audience version: rendered and inlined once, with placeholders where a reader's values go."""
+
+    __tablename__ = "variants"
+    __table_args__ = (UniqueConstraint("issue_id", "name"),)
+
+    id: Mapped[Id]
+    issue_id: Mapped[int] = mapped_column(ForeignKey("issues.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(server_default="default")
+    language: Mapped[str]
+    subject: Mapped[str]
+    preheader: Mapped[str]
+    html: Mapped[str]
+    text: Mapped[str]
+    tags: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
+
+
+class Cohort(Base):
+    """Variant × tracked or untracked: SendGrid's tracking settings exist only at the root of a request."""
+
+    __tablename__ = "cohorts"
+    __table_args__ = (UniqueConstraint("issue_id", "variant_id", "tracked"),)
+
+    id: Mapped[Id]
+    issue_id: Mapped[int] = mapped_column(ForeignKey("issues.id", ondelete="CASCADE"))
+    variant_id: Mapped[int] = mapped_column(ForeignKey("variants.id", ondelete="CASCADE"))
+    tracked: Mapped[bool]

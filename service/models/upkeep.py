@@ -1,0 +1,59 @@
+"""The installation itself: its identity, its recurring duties, its operators, and what they did."""
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, DateTime, LargeBinary
+from sqlalchemy.orm import Mapped, mapped_column
+
+from service.models.base import Base, CreatedAt, Document, Id
+
+
+class Installation(Base):
+    """One row. `address_key_check` refuses a process whose ADDRESS_KEY is not the one that the suppressions were made with."""
+
+    __tablename__ = "installation"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    address_key_check: Mapped[bytes | None] = mapped_column(LargeBinary)
+    stopped_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    stopped_because: Mapped[str | None]
+    created_at: Mapped[CreatedAt]
+
+
+class Duty(Base):
+    """Something that recurs; when it last succeeded is shown."""
+
+    __tablename__ = "duties"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    lease_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    last_ok_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    last_error: Mapped[str | None]
+    last_error_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class Operator(Base):
+    """A member of the staff."""
+
+    __tablename__ = "operators"
+    __table_args__ = (CheckConstraint("role IN ('owner', 'editor', 'approver', 'analyst')", name="role"),)
+
+    id: Mapped[Id]
+    address: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    role: Mapped[str]
+    created_at: Mapped[CreatedAt]
+
+
+class AuditEntry(Base):
+    """What somebody, or the service itself, decided; never an address in it."""
+
+    __tablename__ = "audit_entries"
+
+    id: Mapped[Id]
+    at: Mapped[CreatedAt]
+    actor: Mapped[str]
+    action: Mapped[str]
+    subject: Mapped[str]
+    details: Mapped[Document]

@@ -1,0 +1,380 @@
+"""Settings from the environment (and `*_FILE` for secrets). Refuses to start on a bad value, naming the variable, the fault
+and an example; never prints a secret."""
+
+import base64
+import hashlib
+import ipaddress
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from service.errors import Invalid
+from service.identity import sandbox_public_key, stored_secrets
+
+ROOT = Path(__file__).resolve().parent.parent
+TOKEN_LENGTH = 31
+LIST_UNSUBSCRIBE_BYTES = 77
+"""SendGrid's relay was seen to re-encode a List-Unsubscribe of 78 bytes or more, which breaks one-click leaving."""
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One documented setting; the README's table is made of these."""
+
+    name: str
+    what: str
+    example: str
+    default: str = ""
+    secret: bool = False
+
+
+VARIABLES = (
+    Variable(
+        "BROADSHEET_HOME", "Folder for data, secrets, media and logs.", "/srv/broadsheet", "`var/` in the checkout"
+    ),
+    Variable(
+        "DATABASE_URL",
+        "Your PostgreSQL (14 or newer). Goes with `REDIS_URL`.",
+        "postgresql://user:password@db.example.com/broadsheet",
+        "embedded PostgreSQL",
+        True,
+    ),
+    Variable(
+        "REDIS_URL",
+        "Your Redis (6.2 or newer) or Valkey. Goes with `DATABASE_URL`.",
+        "redis://:password@cache.example.com:6379/0",
+        "embedded Valkey",
+        True,
+    ),
+    Variable(
+        "PUBLIC_URL",
+        "Where readers reach this service: https, a host, no path. Required with `SENDGRID_API_KEY`.",
+        "https://news.example.com",
+        "loopback, in the sandbox only",
+    ),
+    Variable("PORT", "Port of the web process, on loopback.", "8000", "8000"),
+    Variable("TRUSTED_PROXIES", "How many reverse proxies stand in front and set `X-Forwarded-*`.", "1", "0"),
+    Variable(
+        "SECRET_KEYS",
+        "Keys that sign links, newest first, separated by commas; keep old ones so that links in mails already sent go on working.",
+        "a-new-key-of-32-characters-or-more,an-older-key-of-32-characters-…",
+        "made in the home when the servers are embedded",
+        True,
+    ),
+    Variable(
+        "ADDRESS_KEY",
+        "Key for the keyed hash by which a suppression outlives erasure. Never change it; back it up apart.",
+        "a-third-key-of-32-characters-or-more",
+        "made in the home when the servers are embedded",
+        True,
+    ),
+    Variable(
+        "SENDGRID_API_KEY",
+        "SendGrid key with the scope `mail.send`.",
+        "SG.xxxxxxxx.yyyyyyyy",
+        "none: the sandbox",
+        True,
+    ),
+    Variable(
+        "SENDGRID_URL",
+        "SendGrid's API: the global one, or `https://api.eu.sendgrid.com` for EU subusers.",
+        "https://api.eu.sendgrid.com",
+        "https://api.sendgrid.com",
+    ),
+    Variable(
+        "SENDGRID_WEBHOOK_KEYS",
+        "Public keys of SendGrid's signed event webhook, separated by commas (two during a rotation). Required with `SENDGRID_API_KEY`.",
+        "MFkwEwYHKoZIzj0CAQYIKoZI…",
+    ),
+    Variable("SENDGRID_BATCH_SIZE", "Readers a request, 1 to 1000.", "500", "1000"),
+    Variable(
+        "SENDGRID_SUBSTITUTION_BYTES",
+        "Bytes of substitutions a request may hold. SendGrid's pages disagree: 10,000 a reader, or 50,000 a request.",
+        "50000",
+        "10000000",
+    ),
+    Variable("SENDING_WORKERS", "Requests to SendGrid under way at once on this machine, 1 to 64.", "8", "4"),
+    Variable(
+        "BROADSHEET_SANDBOX",
+        "`1` sends to the local sandbox even with your own servers.",
+        "1",
+        "1 when the servers are embedded and no key is set",
+    ),
+    Variable("SANDBOX_PORT", "Port of the sandbox, on loopback.", "8025", "8025"),
+    Variable("LOG_LEVEL", "debug, info, warning or error.", "info", "info"),
+    Variable("LOG_FORMAT", "`text` for people, `json` for machines.", "json", "text"),
+)
+_BY_NAME = {v.name: v for v in VARIABLES}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What this process runs with. `provider` names the account that mail goes through: an issue freezes it."""
+
+    home: Path
+    database_url: str
+    redis_url: str
+    embedded: bool
+    public_url: str
+    port: int
+    trusted_proxies: int
+    secret_keys: tuple[str, ...]
+    address_key: bytes
+    sandbox: bool
+    sandbox_port: int
+    sendgrid_api_key: str
+    sendgrid_url: str
+    webhook_keys: tuple[str, ...]
+    batch_size: int
+    substitution_bytes: int
+    sending_workers: int
+    log_level: str
+    log_format: str
+
+    def __repr__(self) -> str:
+        return f"<Settings home={self.home} public_url={self.public_url} sandbox={self.sandbox}>"
+
+    @property
+    def media(self) -> Path:
+        return self.home / "media"
+
+    @property
+    def sandbox_webhook_key(self) -> Path:
+        """The private key with which the sandbox signs its events."""
+        return self.home / "sandbox_webhook.pem"
+
+    @property
+    def provider(self) -> str:
+        """Where mail goes and by which account, without revealing the key. The sandbox's port may change; its key does not."""
+        fingerprint = (
+            hashlib.sha256(self.sendgrid_api_key.encode()).hexdigest()[:12] if self.sendgrid_api_key else "no-key"
+        )
+        return f"{'sandbox' if self.sandbox else self.sendgrid_url}#{fingerprint}"
+
+    def connected(self, database_url: str, redis_url: str) -> "Settings":
+        """These settings, with the addresses of the embedded servers."""
+        return replace(self, database_url=database_url, redis_url=redis_url)
+
+
+class _Reader:
+    """Reads one variable at a time and collects what is wrong, so that a person can mend it all at once."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.environ = environ
+        self.problems: list[str] = []
+
+    def fault(self, name: str, what: str) -> None:
+        self.problems.append(f"{name} {what} Example: {name}={_BY_NAME[name].example}")
+
+    def text(self, name: str, default: str = "") -> str:
+        value = self.environ.get(name, "").strip()
+        if path := self.environ.get(f"{name}_FILE", "").strip():
+            if value:
+                self.problems.append(f"{name} and {name}_FILE are both set. Keep one of them.")
+            try:
+                value = Path(path).read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                self.problems.append(
+                    f"{name}_FILE cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}."
+                )
+        return value or default
+
+    def number(self, name: str, default: int, low: int, high: int) -> int:
+        text = self.text(name, str(default))
+        if text.isascii() and text.isdigit() and low <= int(text) <= high:
+            return int(text)
+        self.fault(name, f"must be a whole number from {low} to {high}.")
+        return default
+
+    def choice(self, name: str, default: str, choices: tuple[str, ...]) -> str:
+        text = self.text(name, default).lower()
+        if text not in choices:
+            self.fault(name, f"must be one of {', '.join(choices)}.")
+        return text
+
+    def keys(self, name: str) -> tuple[str, ...]:
+        return tuple(part.strip() for part in self.text(name).split(",") if part.strip())
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings. Raises Invalid with one line for each fault. With embedded servers, secrets are made in the home
+    when they are not there yet."""
+    read = _Reader(os.environ if environ is None else environ)
+    home = Path(read.text("BROADSHEET_HOME", str(ROOT / "var"))).expanduser().absolute()
+    database_url, redis_url = read.text("DATABASE_URL"), read.text("REDIS_URL")
+    embedded = read.environ.get("BROADSHEET_EMBEDDED") == "1" or not (database_url or redis_url)
+    if bool(database_url) != bool(redis_url):
+        read.fault(
+            *(
+                ("REDIS_URL", "must be set together with DATABASE_URL.")
+                if database_url
+                else ("DATABASE_URL", "must be set together with REDIS_URL.")
+            )
+        )
+    _check_server_urls(read, database_url, redis_url)
+    api_key = read.text("SENDGRID_API_KEY")
+    flag = read.choice("BROADSHEET_SANDBOX", "0", ("0", "1"))
+    sandbox = flag == "1" or (embedded and not api_key)
+    if not embedded and not sandbox and not api_key:
+        read.fault(
+            "SENDGRID_API_KEY", "is required with DATABASE_URL (or set BROADSHEET_SANDBOX=1 to send nothing to anyone)."
+        )
+    port = read.number("PORT", 8000, 1, 65535)
+    settings = Settings(
+        home=home,
+        database_url=_psycopg(database_url),
+        redis_url=redis_url,
+        embedded=embedded,
+        public_url=_public_url(read, sandbox, port),
+        port=port,
+        trusted_proxies=read.number("TRUSTED_PROXIES", 0, 0, 9),
+        secret_keys=read.keys("SECRET_KEYS"),
+        address_key=read.text("ADDRESS_KEY").encode(),
+        sandbox=sandbox,
+        sandbox_port=read.number("SANDBOX_PORT", 8025, 1, 65535),
+        sendgrid_api_key=api_key,
+        sendgrid_url=_sendgrid_url(read),
+        webhook_keys=read.keys("SENDGRID_WEBHOOK_KEYS"),
+        batch_size=read.number("SENDGRID_BATCH_SIZE", 1000, 1, 1000),
+        substitution_bytes=read.number("SENDGRID_SUBSTITUTION_BYTES", 10_000_000, 1_000, 10_000_000),
+        sending_workers=read.number("SENDING_WORKERS", 4, 1, 64),
+        log_level=read.choice("LOG_LEVEL", "info", ("debug", "info", "warning", "error")),
+        log_format=read.choice("LOG_FORMAT", "text", ("text", "json")),
+    )
+    _check_keys(read, settings)
+    if read.problems:
+        raise Invalid(*read.problems)
+    return _with_own_secrets(settings)
+
+
+def _psycopg(url: str) -> str:
+    """SQLAlchemy's spelling of a PostgreSQL address, with psycopg 3."""
+    for prefix in ("postgresql://", "postgres://"):
+        if url.startswith(prefix):
+            return "postgresql+psycopg://" + url.removeprefix(prefix)
+    return url
+
+
+def _check_server_urls(read: _Reader, database_url: str, redis_url: str) -> None:
+    if database_url and not database_url.startswith(("postgresql://", "postgres://", "postgresql+psycopg://")):
+        read.fault("DATABASE_URL", "must be a PostgreSQL address.")
+    if redis_url and not redis_url.startswith(("redis://", "rediss://")):
+        read.fault("REDIS_URL", "must start with redis:// or rediss://.")
+
+
+def _sendgrid_url(read: _Reader) -> str:
+    url = read.text("SENDGRID_URL", "https://api.sendgrid.com").rstrip("/")
+    parts = urlsplit(url)
+    local = parts.hostname in ("127.0.0.1", "localhost", "::1")
+    if not parts.hostname or parts.path or (parts.scheme != "https" and not (local and parts.scheme == "http")):
+        read.fault("SENDGRID_URL", "must be https and a host, without a path.")
+    return url
+
+
+def _public_url(read: _Reader, sandbox: bool, port: int) -> str:
+    url = read.text("PUBLIC_URL").rstrip("/")
+    if not url:
+        if not sandbox:
+            read.fault("PUBLIC_URL", "is required to send real mail: the leave link in every mail starts with it.")
+        return f"http://127.0.0.1:{port}"
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        _ = parts.port
+    except ValueError:
+        read.fault("PUBLIC_URL", "is not a web address.")
+        return url
+    if not host or parts.path or parts.query or parts.fragment or parts.username:
+        read.fault("PUBLIC_URL", "must be https:// and a host, with no path.")
+    elif not sandbox and (parts.scheme != "https" or _is_loopback(host)):
+        read.fault("PUBLIC_URL", "must be https and a host that readers can reach, not loopback.")
+    elif parts.scheme not in ("http", "https"):
+        read.fault("PUBLIC_URL", "must be https:// and a host, with no path.")
+    excess = len(f"<{url}/u/>") + TOKEN_LENGTH - LIST_UNSUBSCRIBE_BYTES
+    if excess > 0:
+        read.fault(
+            "PUBLIC_URL",
+            f"is {excess} characters too long: the List-Unsubscribe header of every mail may have {LIST_UNSUBSCRIBE_BYTES} bytes. Use a shorter host.",
+        )
+    return url
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
+
+
+def _check_keys(read: _Reader, settings: Settings) -> None:
+    if not settings.embedded:
+        if not settings.secret_keys:
+            read.fault("SECRET_KEYS", "is required with DATABASE_URL.")
+        if not settings.address_key:
+            read.fault("ADDRESS_KEY", "is required with DATABASE_URL.")
+    if any(len(key) < 32 for key in settings.secret_keys):
+        read.fault("SECRET_KEYS", "holds a key of fewer than 32 characters.")
+    if settings.address_key and len(settings.address_key) < 32:
+        read.fault("ADDRESS_KEY", "has fewer than 32 characters.")
+    if settings.sandbox:
+        return
+    if not settings.webhook_keys:
+        read.fault(
+            "SENDGRID_WEBHOOK_KEYS",
+            "is required with SENDGRID_API_KEY: without SendGrid's signed events nobody learns what became of a mail.",
+        )
+    for key in settings.webhook_keys:
+        try:
+            public = serialization.load_der_public_key(base64.b64decode(key, validate=True))
+        except ValueError:
+            public = None
+        if not isinstance(public, ec.EllipticCurvePublicKey) or public.curve.name != "secp256r1":
+            read.fault(
+                "SENDGRID_WEBHOOK_KEYS", "holds something that is no P-256 public key in base64, as SendGrid shows it."
+            )
+
+
+def _with_own_secrets(settings: Settings) -> Settings:
+    """Fill in what an installation makes for itself: keys beside an embedded database, and the sandbox's identity."""
+    if not settings.embedded and not settings.sandbox:
+        return settings
+    settings.home.mkdir(mode=0o711, parents=True, exist_ok=True)
+    stored = stored_secrets(settings.home / "secrets.json")
+    if settings.embedded:
+        settings = replace(
+            settings,
+            secret_keys=settings.secret_keys or tuple(stored["secret_keys"].split(",")),
+            address_key=settings.address_key or stored["address_key"].encode(),
+        )
+    if not settings.sandbox:
+        return settings
+    return replace(
+        settings,
+        sendgrid_api_key=stored["sandbox_api_key"],
+        sendgrid_url=f"http://127.0.0.1:{settings.sandbox_port}",
+        webhook_keys=(sandbox_public_key(settings.sandbox_webhook_key),),
+    )
+
+
+_current: Settings | None = None
+
+
+def configure(settings: Settings) -> None:
+    """Make these the settings of this process."""
+    global _current
+    _current = settings
+
+
+def current() -> Settings:
+    """The settings this process was wired with."""
+    if _current is None:
+        raise RuntimeError("the process was not wired: call factory.wire(settings) first")
+    return _current
