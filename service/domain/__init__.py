@@ -1,0 +1,1 @@
+"""Pure rules: no clock, no I/O, nothing but the standard library, email_validator and idna."""

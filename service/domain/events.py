@@ -1,0 +1,59 @@
+"""Our own vocabulary of what can happen to a delivery, whatever the provider calls it."""
+
+import hashlib
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class EventType(StrEnum):
+    """Each has a first-only timestamp on the delivery, in a column of this name + `_at`."""
+
+    PROCESSED = "processed"
+    DEFERRED = "deferred"
+    DELIVERED = "delivered"
+    BOUNCED = "bounced"
+    DROPPED = "dropped"
+    OPENED = "opened"
+    OPENED_BY_MACHINE = "opened_by_machine"
+    CLICKED = "clicked"
+    COMPLAINED = "complained"
+    UNSUBSCRIBED = "unsubscribed"
+
+
+class Consequence(StrEnum):
+    """What an event makes us do about the address."""
+
+    HARD_BOUNCE = "hard-bounce"
+    COMPLAINT = "complaint"
+    PROVIDER = "provider"
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that happened to one delivery. `consequence`: suppress the address for this; `leaves`: end the subscription."""
+
+    type: EventType
+    delivery_id: int
+    attempt_id: uuid.UUID | None
+    at: datetime
+    detail: str | None = None
+    url: str | None = None
+    url_index: str = ""
+    attempt_number: str = ""
+    consequence: Consequence | None = None
+    leaves: bool = False
+
+    @property
+    def key(self) -> bytes:
+        """16 bytes that are the same for every redelivery. SendGrid's own event ids are not."""
+        parts = (
+            str(self.delivery_id),
+            self.type,
+            str(int(self.at.timestamp())),
+            self.url or "",
+            self.url_index,
+            self.attempt_number,
+        )
+        return hashlib.sha256("\x1f".join(parts).encode()).digest()[:16]
