@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-from datetime import timedelta
 
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -10,6 +9,9 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from service import db, log, queue, settings
 from service.errors import BroadsheetError
 from service.settings import ROOT, Settings
+from service.web import media, status, webhooks
+from service.web.public import leaving
+from service.web.security import secure
 
 MAXIMUM_BODY = 2 * 1024 * 1024 + 1024
 """Bytes. SendGrid fills payloads up to 768 KB; nothing else that we take is larger."""
@@ -36,3 +38,23 @@ def check_installation() -> None:
         raise BroadsheetError(
             "ADDRESS_KEY is not the key that this database was made with. Without it nobody who left is recognised; put the first one back."
         )
+
+
+def create_app(chosen: Settings) -> Flask:
+    """The web application. Raises BroadsheetError when the database is unreachable, too old, or not ours."""
+    wire(chosen, pool_size=10)
+    db.check_server()
+    check_installation()
+    app = Flask(
+        "broadsheet",
+        template_folder=str(ROOT / "templates" / "web"),
+        static_folder=str(ROOT / "service" / "web" / "static"),
+    )
+    app.config["MAX_CONTENT_LENGTH"] = MAXIMUM_BODY
+    if chosen.trusted_proxies:
+        hops = chosen.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    for blueprint in (leaving.blueprint, webhooks.blueprint, media.blueprint, status.blueprint):
+        app.register_blueprint(blueprint)
+    app.after_request(secure)
+    return app

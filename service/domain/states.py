@@ -19,7 +19,7 @@ ISSUE: Final[Mapping[str, tuple[str, ...]]] = {
 BATCH: Final[Mapping[str, tuple[str, ...]]] = {
     # Nobody is left in it (failed), or it must be smaller (split).
     "pending": ("claimed", "failed", "split"),
-    "claimed": ("sending", "pending", "failed"),
+    "claimed": ("sending", "pending", "failed", "split"),
     "sending": ("accepted", "failed", "unknown", "split", "pending"),
     "unknown": ("accepted", "pending"),
     "accepted": (),

@@ -7,15 +7,15 @@ from sqlalchemy.schema import SchemaItem
 
 from service.models import Base
 
-_PARTITION = re.compile(r"^(events|payloads)_\w+$")
+_NOT_MODELLED = re.compile(r"^((events|payloads)_\w+|moves)$")
 
 
 def include_object(
     item: SchemaItem, name: str | None, kind: str, reflected: bool, _compare_to: SchemaItem | None
 ) -> bool:
-    """Partitions come and go with issues and days; migrations know their parents only."""
+    """Partitions come and go with issues and days; `moves` is read by a trigger only."""
     table = getattr(getattr(item, "table", None), "name", None) or name or ""
-    return not (reflected and _PARTITION.match(table))
+    return not (reflected and _NOT_MODELLED.match(table))
 
 
 context.configure(

@@ -50,4 +50,4 @@ def differences(engine: Engine) -> list[object]:
 
 def _ours(item: object, name: str | None, _kind: str, reflected: bool, _compare_to: object) -> bool:
     table = getattr(getattr(item, "table", None), "name", None) or name or ""
-    return not (reflected and table.startswith(("events_", "payloads_", "alembic_")))
+    return not (reflected and table.startswith(("events_", "payloads_", "alembic_", "moves")))

@@ -28,7 +28,6 @@ class Issue(Base):
     newsletter_id: Mapped[int] = mapped_column(ForeignKey("newsletters.id"))
     state: Mapped[str] = mapped_column(server_default="draft")
     state_reason: Mapped[str | None]
-    state_before: Mapped[str | None]
     subject: Mapped[str]
     source: Mapped[str]
     content_hash: Mapped[bytes] = mapped_column(LargeBinary)

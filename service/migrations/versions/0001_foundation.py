@@ -8,6 +8,18 @@ revision = "0001"
 down_revision = None
 
 
+# The moves between states, as they were when this was written; a later migration adds rows for later moves.
+MOVES = {
+    "issues": "draft>approved draft>scheduled draft>held approved>draft approved>scheduled approved>held scheduled>draft "
+    "scheduled>preparing scheduled>paused scheduled>cancelled scheduled>held preparing>sending preparing>scheduled preparing>paused "
+    "preparing>cancelled preparing>held sending>sent sending>paused sending>cancelled sending>held paused>scheduled paused>sending "
+    "paused>cancelled paused>held held>draft held>scheduled held>sending held>cancelled",
+    "batches": "pending>claimed pending>failed pending>split claimed>sending claimed>pending claimed>failed claimed>split "
+    "sending>accepted sending>failed sending>unknown sending>split sending>pending unknown>accepted unknown>pending",
+    "attempts": "claimed>sending claimed>released sending>accepted sending>rejected sending>released sending>unknown unknown>accepted",
+}
+
+
 def upgrade() -> None:
     op.execute("CREATE SEQUENCE payloads_id_seq")
     op.create_table(
@@ -182,7 +194,6 @@ def upgrade() -> None:
         sa.Column("newsletter_id", sa.BigInteger(), nullable=False),
         sa.Column("state", sa.String(), server_default="draft", nullable=False),
         sa.Column("state_reason", sa.String(), nullable=True),
-        sa.Column("state_before", sa.String(), nullable=True),
         sa.Column("subject", sa.String(), nullable=False),
         sa.Column("source", sa.String(), nullable=False),
         sa.Column("content_hash", sa.LargeBinary(), nullable=False),
@@ -435,6 +446,24 @@ def upgrade() -> None:
             RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
         END $$
     """)
+    op.execute("CREATE TABLE moves (kind text, before text, after text, PRIMARY KEY (kind, before, after))")
+    for kind, pairs in MOVES.items():
+        for before, after in (pair.split(">") for pair in pairs.split()):
+            op.execute(f"INSERT INTO moves VALUES ('{kind}', '{before}', '{after}')")
+    op.execute("""
+        CREATE FUNCTION refuse_move() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF NOT EXISTS (SELECT FROM moves WHERE kind = TG_TABLE_NAME AND before = OLD.state AND after = NEW.state) THEN
+                RAISE EXCEPTION '% must not go from % to %', TG_TABLE_NAME, OLD.state, NEW.state USING ERRCODE = 'check_violation';
+            END IF;
+            RETURN NEW;
+        END $$
+    """)
+    for kind in MOVES:
+        op.execute(
+            f"CREATE TRIGGER moves BEFORE UPDATE OF state ON {kind} FOR EACH ROW "
+            "WHEN (OLD.state IS DISTINCT FROM NEW.state) EXECUTE FUNCTION refuse_move()"
+        )
     for table in ("consent_records", "consent_wordings", "audit_entries"):
         op.execute(
             f"CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} EXECUTE FUNCTION refuse_change()"
@@ -491,3 +520,5 @@ def downgrade() -> None:
     op.drop_table("audit_entries")
     op.execute("DROP SEQUENCE payloads_id_seq")
     op.execute("DROP FUNCTION refuse_change()")
+    op.execute("DROP FUNCTION refuse_move()")
+    op.execute("DROP TABLE moves")

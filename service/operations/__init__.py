@@ -1,0 +1,1 @@
+"""Use cases: one public function = one thing a person or the clock asks for."""

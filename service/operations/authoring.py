@@ -1,0 +1,277 @@
+"""Newsletters and issues as a team writes them: everything that can be wrong is found here, before anything is sent."""
+
+import hashlib
+import json
+import re
+import secrets
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from service.clients import media
+from service.db import Transaction, transaction
+from service.domain.addresses import AddressError, normalise
+from service.errors import Conflict, Invalid, NotFound
+from service.operations.auditing import audit
+from service.rendering.drafts import Draft, draft_from_text
+from service.rendering.newsletter import Masthead, Picture, Rendered, RenderError, local_pictures, render
+from service.settings import current
+
+LARGEST_SOURCE = 2 * 1024 * 1024
+_SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+TRACKING_POLICIES = ("agreed", "not-objected", "none")
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a team wrote: Markdown, and where its pictures lie. `draft`: how a plain-text file was understood."""
+
+    markdown: str
+    folder: Path
+    draft: Draft | None = None
+
+
+def slug_of(name: str) -> str:
+    """A slug from a name, for who gave none."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].strip("-") or "newsletter"
+
+
+def create_newsletter(
+    slug: str,
+    *,
+    name: str,
+    sender_address: str,
+    postal_address: str,
+    actor: str,
+    sender_name: str | None = None,
+    reply_to: str | None = None,
+    language: str = "en",
+    tracking_policy: str = "agreed",
+    brand_colour: str = "#1f3a5f",
+    maximum_audience: int | None = None,
+) -> int:
+    """Create a newsletter; its id. Raises Invalid with every problem, and Conflict when the slug is taken."""
+    problems = []
+    if not _SLUG.fullmatch(slug):
+        problems.append(f"The slug {slug!r} must have 1 to 40 lower-case letters, digits and hyphens.")
+    texts = {"name": name, "sender name": sender_name or name, "postal address": postal_address.replace("\n", " ")}
+    problems += [
+        f"The {what} has a control character; remove it." for what, text in texts.items() if _CONTROL.search(text)
+    ]
+    problems += [f"The {what} is empty." for what, text in texts.items() if not text.strip()]
+    if tracking_policy not in TRACKING_POLICIES:
+        problems.append(f"The tracking policy must be one of {', '.join(TRACKING_POLICIES)}.")
+    if not re.fullmatch(r"#[0-9a-fA-F]{6}", brand_colour):
+        problems.append("The brand colour must be written like #1f3a5f.")
+    addresses = []
+    for what, address in (("sender", sender_address), ("reply-to", reply_to)):
+        try:
+            addresses.append(normalise(address).address if address else None)
+        except AddressError as error:
+            problems.append(f"The {what} address: {error}")
+    if problems:
+        raise Invalid(*problems)
+    with transaction() as tx:
+        row = tx.execute(
+            """INSERT INTO newsletters (slug, name, sender_name, sender_address, reply_to, postal_address, language, tracking_policy, brand_colour, maximum_audience)
+               VALUES (:slug, :name, :sender_name, :sender, :reply_to, :postal, :language, :policy, :colour, :maximum)
+               ON CONFLICT (slug) DO NOTHING RETURNING id""",
+            slug=slug,
+            name=name.strip(),
+            sender_name=(sender_name or name).strip(),
+            sender=addresses[0],
+            reply_to=addresses[1],
+            postal=postal_address.strip(),
+            language=language,
+            policy=tracking_policy,
+            colour=brand_colour,
+            maximum=maximum_audience,
+        ).scalar_one_or_none()
+        if row is None:
+            raise Conflict(f"There is a newsletter {slug!r} already.")
+        audit(tx, actor, "create", f"newsletter {row}")
+    return int(row)
+
+
+def find_newsletter(slug: str) -> int:
+    """The id of a newsletter. Raises NotFound, naming those there are."""
+    with transaction() as tx:
+        slugs = {row.slug: row.id for row in tx.execute("SELECT id, slug FROM newsletters ORDER BY slug")}
+    if slug not in slugs:
+        there = (
+            f"There are: {', '.join(slugs)}." if slugs else "There is none yet: `broadsheet newsletter create --help`."
+        )
+        raise NotFound(f"There is no newsletter {slug!r}. {there}")
+    return int(slugs[slug])
+
+
+def read_source(path: Path) -> Source:
+    """Read a .md or .txt file. Raises Invalid with what is wrong and what to do."""
+    if path.suffix.lower() not in (".md", ".markdown", ".txt"):
+        raise Invalid(f"{path.name}: an issue is written as .md or .txt.")
+    try:
+        if path.stat().st_size > LARGEST_SOURCE:
+            raise Invalid(
+                f"{path.name} has {path.stat().st_size // 1024:,} KB; an issue's text may have {LARGEST_SOURCE // 1024:,}."
+            )
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Invalid(f"{path.name} is not UTF-8 (byte {error.start:,}). Save it as UTF-8.") from None
+    except OSError as error:
+        raise Invalid(f"{path.name} cannot be read: {error.strerror}.") from None
+    if "\x00" in text:
+        raise Invalid(
+            f"{path.name}, line {text[: text.index(chr(0))].count(chr(10)) + 1}: a NUL byte. This is not a text file, or it is damaged."
+        )
+    if path.suffix.lower() != ".txt":
+        return Source(text, path.parent)
+    draft = draft_from_text(text)
+    return Source(draft.markdown, path.parent, draft)
+
+
+def masthead_of(row: Mapping[str, Any]) -> Masthead:
+    """What of a newsletter shows in each of its mails."""
+    return Masthead(
+        name=row["name"],
+        sender_name=row["sender_name"],
+        postal_address=row["postal_address"],
+        language=row["language"],
+        design=row["design"],
+        brand_colour=row["brand_colour"],
+        public_url=current().public_url,
+    )
+
+
+def render_source(
+    source: Source, masthead: Masthead, *, subject: str | None, fields: frozenset[str], keep_pictures: bool
+) -> Rendered:
+    """Render what the team wrote. Raises Invalid with every problem. `keep_pictures`: store them, to be served."""
+    problems: list[str] = []
+    pictures: dict[str, Picture] = {}
+    for name in local_pictures(source.markdown):
+        try:
+            pictures[name] = _picture(source.folder, name, keep=keep_pictures)
+        except Invalid as error:
+            problems += error.problems
+    subject = subject or (source.draft.title if source.draft else None)
+    try:
+        rendered = render(source.markdown, masthead, subject=subject, fields=fields, pictures=pictures)
+    except RenderError as error:
+        missing = set(local_pictures(source.markdown)) - pictures.keys()
+        raise Invalid(*problems, *(p for p in error.problems if not any(name in p for name in missing))) from None
+    if problems:
+        raise Invalid(*problems)
+    return rendered
+
+
+def _picture(folder: Path, name: str, *, keep: bool) -> Picture:
+    """A picture beside the Markdown; never one from elsewhere on this machine."""
+    path = (folder / PurePosixPath(name)).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        raise Invalid(f"The picture {name} lies outside the issue's folder. Put it beside the text.")
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise Invalid(f"The picture {name} cannot be read beside the text: {error.strerror}.") from None
+    if not keep:
+        stored = media.inspect(content, called=name)
+        return Picture(path.as_uri(), stored.width, stored.height)
+    stored = media.store(content, called=name)
+    return Picture(f"{current().public_url}/media/{stored.name}", stored.width, stored.height)
+
+
+def create_issue(
+    source: Source,
+    *,
+    newsletter_id: int,
+    actor: str,
+    subject: str | None = None,
+    audience: Mapping[str, Any] | None = None,
+) -> tuple[int, Rendered]:
+    """Create a draft issue: rendered, inlined and checked. Raises Invalid with every problem, and NotFound."""
+    with transaction() as tx:
+        newsletter = _newsletter(tx, newsletter_id)
+        fields = _fields(tx, newsletter_id)
+    rendered = render_source(source, masthead_of(newsletter), subject=subject, fields=fields, keep_pictures=True)
+    with transaction() as tx:
+        issue_id = _insert(tx, newsletter, source, rendered, dict(audience or {}))
+        audit(tx, actor, "create", f"issue {issue_id}")
+    return issue_id, rendered
+
+
+def find_same_content(tx: Transaction, newsletter_id: int, content_hash: bytes) -> int | None:
+    """The first issue of the newsletter with exactly this content that is not cancelled nor a draft."""
+    return tx.execute(
+        "SELECT min(id) FROM issues WHERE newsletter_id = :newsletter AND content_hash = :hash AND state NOT IN ('draft', 'cancelled')",
+        newsletter=newsletter_id,
+        hash=content_hash,
+    ).scalar_one_or_none()
+
+
+def _newsletter(tx: Transaction, newsletter_id: int) -> dict[str, Any]:
+    row = tx.execute("SELECT * FROM newsletters WHERE id = :id", id=newsletter_id).mappings().one_or_none()
+    if row is None:
+        raise NotFound(f"There is no newsletter {newsletter_id}.")
+    return dict(row)
+
+
+def _fields(tx: Transaction, newsletter_id: int) -> frozenset[str]:
+    """The attributes that readers of the newsletter have: what an author may use beside the names."""
+    rows = tx.execute(
+        """SELECT DISTINCT k FROM subscriptions n JOIN subscribers s ON s.id = n.subscriber_id, jsonb_object_keys(s.attributes) AS k
+           WHERE n.newsletter_id = :id""",
+        id=newsletter_id,
+    )
+    return frozenset(rows.scalars())
+
+
+def content_hash(newsletter: Mapping[str, Any], rendered: Rendered) -> bytes:
+    """Over everything that a reader would see: HTML, text, subject, preheader, sender, reply-to and the tags' fallbacks."""
+    content = [
+        rendered.html,
+        rendered.text,
+        rendered.subject,
+        rendered.preheader,
+        newsletter["sender_name"],
+        newsletter["sender_address"],
+        newsletter["reply_to"],
+        [tag.to_json() for tag in rendered.tags],
+    ]
+    return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).digest()
+
+
+def _insert(
+    tx: Transaction, newsletter: Mapping[str, Any], source: Source, rendered: Rendered, audience: dict[str, Any]
+) -> int:
+    alphabet = string.ascii_letters + string.digits
+    policy = newsletter["tracking_policy"]
+    issue_id: int = tx.execute(
+        """INSERT INTO issues (newsletter_id, subject, source, content_hash, audience, audience_hash, sender_name, sender_address, reply_to, tracking_policy, marker)
+           VALUES (:newsletter, :subject, :source, :hash, CAST(:audience AS jsonb), :audience_hash, :sender_name, :sender_address, :reply_to, :policy, :marker) RETURNING id""",
+        newsletter=newsletter["id"],
+        subject=rendered.subject,
+        source=source.markdown,
+        hash=content_hash(newsletter, rendered),
+        audience=json.dumps(audience),
+        audience_hash=hashlib.sha256(json.dumps([audience, policy], sort_keys=True).encode()).digest(),
+        sender_name=newsletter["sender_name"],
+        sender_address=newsletter["sender_address"],
+        reply_to=newsletter["reply_to"],
+        policy=policy,
+        marker="".join(secrets.choice(alphabet) for _ in range(10)),
+    ).scalar_one()
+    tx.execute(
+        """INSERT INTO variants (issue_id, language, subject, preheader, html, text, tags)
+           VALUES (:issue, :language, :subject, :preheader, :html, :text, CAST(:tags AS jsonb))""",
+        issue=issue_id,
+        language=newsletter["language"],
+        subject=rendered.subject,
+        preheader=rendered.preheader,
+        html=rendered.html,
+        text=rendered.text,
+        tags=json.dumps([tag.to_json() for tag in rendered.tags]),
+    )
+    return issue_id

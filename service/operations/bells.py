@@ -1,0 +1,52 @@
+"""Rings for batches that are due, and closes an issue whose ledger has closed. Holds the two rules that every step of
+sending ends with."""
+
+from service import queue
+from service.db import Transaction
+from service.settings import current
+
+_RING = """
+    WITH outstanding AS (
+        SELECT count(*) AS n FROM batches
+        WHERE issue_id = :issue AND (state IN ('claimed', 'sending') OR (state = 'pending' AND rung_at > clock_timestamp() - interval '60 seconds'))
+    ), due AS (
+        SELECT b.id FROM batches b JOIN issues i ON i.id = b.issue_id
+        WHERE b.issue_id = :issue AND b.state = 'pending' AND i.state = 'sending'
+          AND (b.not_before IS NULL OR b.not_before <= clock_timestamp())
+          AND (b.rung_at IS NULL OR b.rung_at <= clock_timestamp() - interval '60 seconds')
+        ORDER BY b.id
+        LIMIT greatest(0, :at_most - (SELECT n FROM outstanding))
+        FOR UPDATE OF b SKIP LOCKED
+    )
+    UPDATE batches SET rung_at = clock_timestamp() FROM due WHERE batches.id = due.id RETURNING batches.id
+"""
+# Few bells an issue, so that two issues' bells alternate in the queue and a small issue does not wait behind a large one.
+
+_CLOSE = """
+    UPDATE issues SET state = 'sent', sent_at = clock_timestamp(), state_reason = NULL
+    WHERE id = :issue AND state = 'sending'
+      AND NOT EXISTS (SELECT FROM batches WHERE issue_id = :issue AND state IN ('pending', 'claimed', 'sending', 'unknown'))
+"""
+
+
+def ring(tx: Transaction, issue_id: int) -> int:
+    """Ring for due batches of the issue, up to two bells a sending worker outstanding. Returns how many were rung."""
+    rows = tx.execute(_RING, issue=issue_id, at_most=2 * current().sending_workers).scalars().all()
+    for batch_id in sorted(rows):
+        tx.enqueue(queue.SEND_BATCH, batch_id)
+    return len(rows)
+
+
+def close_if_done(tx: Transaction, issue_id: int) -> bool:
+    """Declare the issue sent when nothing of it is pending, under way or unknown.
+
+    Called in a transaction of its own after a batch was recorded: of two that record at the same moment, the later one
+    sees both.
+    """
+    return tx.execute(_CLOSE, issue=issue_id).rowcount == 1
+
+
+def go_on(tx: Transaction, issue_id: int) -> None:
+    """After a batch was recorded: close the issue, or ring for the next batch."""
+    if not close_if_done(tx, issue_id):
+        ring(tx, issue_id)

@@ -1,0 +1,169 @@
+"""What a person decides about an issue: schedule, pause, resume, cancel; and about a batch that nobody can vouch for."""
+
+from typing import Any
+
+from service import queue
+from service.db import Transaction, transaction
+from service.domain.outcomes import Reason
+from service.errors import Conflict, Invalid, NotFound
+from service.operations.auditing import audit
+from service.operations.bells import close_if_done, ring
+from service.settings import current
+
+
+def schedule(issue_id: int, *, actor: str) -> None:
+    """Send the issue as soon as possible. The provider is frozen here. A second call changes nothing.
+
+    Raises NotFound; Conflict when it cannot be scheduled as it is.
+    """
+    with transaction() as tx:
+        row = _locked(tx, issue_id)
+        if row["state"] in ("scheduled", "preparing", "sending", "sent"):
+            return
+        if row["state"] == "draft" and row["needs_approval"]:
+            raise Conflict("This newsletter asks for a second person's approval before an issue is sent.")
+        if row["state"] not in ("draft", "approved"):
+            raise Conflict(f"Issue {issue_id} is {row['state']}; it cannot be scheduled.{_hint(row['state'])}")
+        tx.execute(
+            "UPDATE issues SET state = 'scheduled', scheduled_at = clock_timestamp(), provider = :provider WHERE id = :id",
+            provider=current().provider,
+            id=issue_id,
+        )
+        audit(tx, actor, "schedule", f"issue {issue_id}")
+        tx.enqueue(queue.PREPARE_ISSUE, issue_id)
+
+
+def pause(issue_id: int, *, actor: str) -> None:
+    """Send no more batches; requests under way may finish. Raises NotFound, Conflict."""
+    with transaction() as tx:
+        row = _locked(tx, issue_id)
+        if row["state"] == "paused":
+            return
+        if row["state"] not in ("scheduled", "preparing", "sending"):
+            raise Conflict(f"Issue {issue_id} is {row['state']}; only one that is on its way can be paused.")
+        tx.execute(
+            "UPDATE issues SET state = 'paused', state_reason = 'paused by a person' WHERE id = :id",
+            id=issue_id,
+        )
+        audit(tx, actor, "pause", f"issue {issue_id}")
+
+
+def resume(issue_id: int, *, actor: str) -> None:
+    """Go on where the issue was paused or held. Raises NotFound, Conflict."""
+    with transaction() as tx:
+        row = _locked(tx, issue_id)
+        if row["state"] not in ("paused", "held"):
+            raise Conflict(f"Issue {issue_id} is {row['state']}; only a paused or held one can be resumed.")
+        state = "sending" if row["prepared_at"] else "scheduled"
+        tx.execute(
+            """UPDATE issues SET state = :state, state_reason = NULL,
+                   scheduled_at = CASE WHEN :state = 'scheduled' THEN clock_timestamp() ELSE scheduled_at END WHERE id = :id""",
+            state=state,
+            id=issue_id,
+        )
+        audit(tx, actor, "resume", f"issue {issue_id}")
+        if state == "scheduled":
+            tx.enqueue(queue.PREPARE_ISSUE, issue_id)
+    with transaction() as tx:
+        if not close_if_done(tx, issue_id):
+            ring(tx, issue_id)
+
+
+def cancel(issue_id: int, *, actor: str) -> int:
+    """Send it to nobody else. Returns how many readers will not get it. Raises NotFound, Conflict."""
+    with transaction() as tx:
+        row = _locked(tx, issue_id)
+        if row["state"] == "cancelled":
+            return 0
+        if row["state"] not in ("scheduled", "preparing", "sending", "paused", "held"):
+            raise Conflict(f"Issue {issue_id} is {row['state']}; it cannot be cancelled any more.")
+        tx.execute(
+            "UPDATE issues SET state = 'cancelled', state_reason = 'cancelled by a person' WHERE id = :id", id=issue_id
+        )
+        # Claimed batches fall back to pending or were armed; the sweep cancels those that fall back.
+        audit(tx, actor, "cancel", f"issue {issue_id}")
+        return cancel_pending(tx, issue_id)
+
+
+def cancel_pending(tx: Transaction, issue_id: int) -> int:
+    """Exclude every reader of a cancelled issue whose batch is still pending."""
+    batches = list(
+        tx.execute(
+            "SELECT id FROM batches WHERE issue_id = :issue AND state = 'pending' ORDER BY id FOR UPDATE",
+            issue=issue_id,
+        ).scalars()
+    )
+    cancelled = tx.execute(
+        "UPDATE deliveries SET excluded = :why WHERE batch_id = ANY(:batches) AND excluded IS NULL AND failed IS NULL",
+        why=Reason.CANCELLED.value,
+        batches=batches,
+    ).rowcount
+    tx.execute(
+        "UPDATE batches SET state = 'failed', excluded = size - failed, reason = 'cancelled' WHERE id = ANY(:batches)",
+        batches=batches,
+    )
+    return cancelled
+
+
+def resolve(batch_id: int, *, sent: bool, reason: str, actor: str) -> None:
+    """A person's decision on an unknown batch: count it as sent, or send it again by a new attempt.
+
+    Raises NotFound; Conflict when the batch is not unknown; Invalid without a reason.
+    """
+    if not reason.strip():
+        raise Invalid("Say why: the reason is kept with the decision.")
+    with transaction() as tx:
+        row = tx.execute("SELECT state, issue_id FROM batches WHERE id = :id FOR UPDATE", id=batch_id).one_or_none()
+        if row is None:
+            raise NotFound(f"There is no batch {batch_id}.")
+        if row.state != "unknown":
+            raise Conflict(f"Batch {batch_id} is {row.state}, not unknown; there is nothing to decide.")
+        tx.execute(
+            """UPDATE batches SET state = :state, review_at = NULL, rung_at = NULL, not_before = NULL, reason = :reason,
+                   decided_at = CASE WHEN :sent THEN clock_timestamp() END WHERE id = :id""",
+            state="accepted" if sent else "pending",
+            sent=sent,
+            reason=reason,
+            id=batch_id,
+        )
+        audit(tx, actor, "resolve", f"batch {batch_id}", decision="sent" if sent else "not sent", reason=reason)
+    with transaction() as tx:
+        if tx.execute("SELECT state FROM issues WHERE id = :id", id=row.issue_id).scalar_one() == "cancelled":
+            cancel_pending(tx, row.issue_id)
+        elif not close_if_done(tx, row.issue_id):
+            ring(tx, row.issue_id)
+
+
+def rebind(issue_id: int, *, actor: str) -> str:
+    """Send the issue through this process's provider from now on: a deliberate change of account. Returns the provider."""
+    with transaction() as tx:
+        row = _locked(tx, issue_id)
+        if row["state"] in ("sent", "cancelled"):
+            raise Conflict(f"Issue {issue_id} is {row['state']}; nothing of it is left to send.")
+        audit(tx, actor, "rebind", f"issue {issue_id}", before=row["provider"], after=current().provider)
+        tx.execute(
+            "UPDATE issues SET provider = :provider, state_reason = NULL WHERE id = :id",
+            provider=current().provider,
+            id=issue_id,
+        )
+    with transaction() as tx:
+        ring(tx, issue_id)
+    return current().provider
+
+
+def _locked(tx: Transaction, issue_id: int) -> dict[str, Any]:
+    row = (
+        tx.execute(
+            "SELECT i.*, w.needs_approval FROM issues i JOIN newsletters w ON w.id = i.newsletter_id WHERE i.id = :id FOR UPDATE OF i",
+            id=issue_id,
+        )
+        .mappings()
+        .one_or_none()
+    )
+    if row is None:
+        raise NotFound(f"There is no issue {issue_id}.")
+    return dict(row)
+
+
+def _hint(state: str) -> str:
+    return " Resume it instead." if state in ("paused", "held") else ""

@@ -1,0 +1,247 @@
+"""Sends one batch: claim, arm, call, record. The claim re-reads consent; arming is committed before a byte is written; the
+call is outside any transaction; what cannot be known is recorded as unknown and never sent again blindly."""
+
+import hashlib
+import time
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+
+from service.clients import sendgrid
+from service.db import Transaction, transaction
+from service.domain.outcomes import Answer, Reason, Verdict
+from service.operations.bells import go_on, ring
+from service.operations.recording import record, release, unarmed_release
+from service.operations.requests import Content, Reader, build, content_of
+from service.settings import current
+
+log = structlog.get_logger(__name__)
+
+LEASE = timedelta(seconds=90)
+"""From claim to record. Longer than the claim's greatest age plus the POST's timeout; shorter than a task may run."""
+GREATEST_AGE = 10.0
+"""Seconds after which the consent read by a claim is too old to send by."""
+LARGEST_BODY = 20 * 1024 * 1024
+"""Bytes; SendGrid refuses 30 MB."""
+
+_CLAIM = """
+    UPDATE batches b SET state = 'claimed', rung_at = NULL, attempts = b.attempts + 1
+    FROM issues i, installation
+    WHERE b.id = :batch AND b.state = 'pending' AND (b.not_before IS NULL OR b.not_before <= clock_timestamp())
+      AND i.id = b.issue_id AND i.state = 'sending' AND i.provider = :provider AND installation.stopped_at IS NULL
+    RETURNING b.issue_id, b.cohort_id, b.attempts, clock_timestamp() AS claimed_at
+"""
+# Read after `claimed_at` was taken, by a statement of its own and so with a snapshot of its own: whoever left before that
+# moment is seen here. No lock on a thousand subscriptions: who leaves after it may still get this copy.
+_EXCLUDE = """
+    UPDATE deliveries d SET excluded = x.reason
+    FROM (
+        SELECT d.id, CASE
+            WHEN s.id IS NULL OR n.id IS NULL THEN :erased
+            WHEN s.email_key <> d.email_key THEN :address_changed
+            WHEN EXISTS (SELECT FROM suppressions p WHERE p.email_key = d.email_key AND p.lifted_at IS NULL) THEN :suppressed
+            WHEN n.state <> 'active' THEN :left
+            WHEN n.expires_at <= clock_timestamp() THEN :expired
+            WHEN n.paused_until > clock_timestamp() THEN :paused
+        END AS reason
+        FROM deliveries d
+        LEFT JOIN subscribers s ON s.id = d.subscriber_id
+        LEFT JOIN subscriptions n ON n.id = d.subscription_id
+        WHERE d.batch_id = :batch AND d.excluded IS NULL AND d.failed IS NULL
+    ) x
+    WHERE d.id = x.id AND x.reason IS NOT NULL
+"""
+_NO_LONGER_TRACKED = """
+    SELECT d.id FROM deliveries d JOIN subscriptions n ON n.id = d.subscription_id
+    WHERE d.batch_id = :batch AND d.excluded IS NULL AND d.failed IS NULL AND NOT ({agrees})
+"""
+_READERS = """
+    SELECT d.id, d.subscription_id, s.address, d.values
+    FROM deliveries d JOIN subscribers s ON s.id = d.subscriber_id
+    WHERE d.batch_id = :batch AND d.excluded IS NULL AND d.failed IS NULL ORDER BY d.id
+"""
+_ARM = """
+    UPDATE attempts a SET state = 'sending', armed_at = clock_timestamp(), body_sha256 = :hash
+    FROM issues i, installation, batches b
+    WHERE a.id = :attempt AND a.state = 'claimed' AND a.lease_until > clock_timestamp() + :post_timeout
+      AND b.id = a.batch_id AND b.state = 'claimed'
+      AND i.id = a.issue_id AND i.state = 'sending' AND i.provider = :provider AND installation.stopped_at IS NULL
+    RETURNING a.batch_id
+"""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A batch that this process alone may send, once, until its lease ends. `read_at` is on the monotonic clock."""
+
+    issue_id: int
+    batch_id: int
+    attempt_id: uuid.UUID
+    content: Content
+    readers: list[Reader]
+    read_at: float
+
+
+def send_batch(batch_id: int) -> None:
+    """Send the batch, unless it is not due, not ours to send, or somebody else has it."""
+    claim = _claim(batch_id)
+    if claim is None:
+        return
+    body = build(claim.content, claim.readers, claim.attempt_id)
+    encoded = sendgrid.encode(body)
+    if len(encoded) > LARGEST_BODY:
+        verdict = Verdict(Answer.TOO_LARGE, reason=f"the request would have {len(encoded):,} bytes")
+        _finish(claim, verdict, armed=False)
+        return
+    if time.monotonic() - claim.read_at > GREATEST_AGE or not _arm(claim, hashlib.sha256(encoded).digest()):
+        with transaction() as tx:
+            unarmed_release(tx, claim.attempt_id, "not armed: the claim was too old, or sending was stopped")
+            ring(tx, claim.issue_id)
+        return
+    del encoded
+    _finish(claim, sendgrid.post(body), armed=True)
+
+
+def _claim(batch_id: int) -> Claim | None:
+    """Take the batch, exclude who is gone, move out who no longer agrees to tracking, and open an attempt."""
+    with transaction() as tx:
+        taken = tx.execute(_CLAIM, batch=batch_id, provider=current().provider).mappings().one_or_none()
+        if taken is None:
+            _say_why_refused(tx, batch_id)
+            return None
+        read_at = time.monotonic()
+        issue_id = taken["issue_id"]
+        gone = tx.execute(_EXCLUDE, batch=batch_id, **_REASONS).rowcount
+        content = content_of(tx, taken["cohort_id"])
+        moved = _move_untracked(tx, batch_id, content) if content.tracked else 0
+        readers = [Reader(*row) for row in tx.execute(_READERS, batch=batch_id)]
+        tx.execute(
+            "UPDATE batches SET excluded = excluded + :gone, size = size - :moved WHERE id = :batch",
+            gone=gone,
+            moved=moved,
+            batch=batch_id,
+        )
+        tx.execute(
+            "UPDATE issues SET first_claimed_at = clock_timestamp() WHERE id = :issue AND first_claimed_at IS NULL",
+            issue=issue_id,
+        )
+        if not readers:
+            tx.execute(
+                "UPDATE batches SET state = 'failed', reason = 'nobody is left in it' WHERE id = :batch", batch=batch_id
+            )
+        else:
+            attempt_id = _open_attempt(tx, batch_id, issue_id, taken["attempts"], taken["claimed_at"], len(readers))
+    if not readers:
+        with transaction() as tx:
+            go_on(tx, issue_id)
+        return None
+    return Claim(issue_id, batch_id, attempt_id, content, readers, read_at)
+
+
+_REASONS = {
+    reason.value: reason.value
+    for reason in (Reason.ERASED, Reason.ADDRESS_CHANGED, Reason.SUPPRESSED, Reason.LEFT, Reason.EXPIRED, Reason.PAUSED)
+}
+
+
+def _open_attempt(
+    tx: Transaction, batch_id: int, issue_id: int, number: int, claimed_at: datetime, readers: int
+) -> uuid.UUID:
+    attempt_id = uuid.uuid4()
+    tx.execute(
+        """INSERT INTO attempts (id, issue_id, batch_id, number, provider, readers, claimed_at, lease_until)
+           VALUES (:id, :issue, :batch, :number, :provider, :readers, :claimed_at, clock_timestamp() + :lease)""",
+        id=attempt_id,
+        issue=issue_id,
+        batch=batch_id,
+        number=number,
+        provider=current().provider,
+        readers=readers,
+        claimed_at=claimed_at,
+        lease=LEASE,
+    )
+    return attempt_id
+
+
+def _move_untracked(tx: Transaction, batch_id: int, content: Content) -> int:
+    """Readers of a tracked batch who no longer agree go to an untracked batch of the same issue; nobody is lost."""
+    agrees = "n.tracking = 'agreed'" if content.tracking_policy == "agreed" else "n.tracking <> 'objected'"
+    moving = list(tx.execute(_NO_LONGER_TRACKED.format(agrees=agrees), batch=batch_id).scalars())
+    if not moving:
+        return 0
+    tx.execute(
+        "INSERT INTO cohorts (issue_id, variant_id, tracked) VALUES (:issue, :variant, false) ON CONFLICT DO NOTHING",
+        issue=content.issue_id,
+        variant=content.variant_id,
+    )
+    new_batch = tx.execute(
+        """INSERT INTO batches (issue_id, cohort_id, size)
+           SELECT :issue, id, :size FROM cohorts WHERE issue_id = :issue AND variant_id = :variant AND NOT tracked RETURNING id""",
+        issue=content.issue_id,
+        variant=content.variant_id,
+        size=len(moving),
+    ).scalar_one()
+    tx.execute("UPDATE deliveries SET batch_id = :new WHERE id = ANY(:ids)", new=new_batch, ids=moving)
+    return len(moving)
+
+
+def _arm(claim: Claim, body_hash: bytes) -> bool:
+    """The last look before the socket opens, committed: from here on the batch may have been sent."""
+    with transaction() as tx:
+        armed = tx.execute(
+            _ARM,
+            attempt=claim.attempt_id,
+            hash=body_hash,
+            provider=current().provider,
+            post_timeout=timedelta(seconds=sendgrid.POST_TIMEOUT),
+        ).rowcount
+        if armed:
+            tx.execute(
+                "UPDATE batches SET state = 'sending' WHERE id = :batch AND state = 'claimed'", batch=claim.batch_id
+            )
+    return armed == 1
+
+
+def _finish(claim: Claim, verdict: Verdict, *, armed: bool) -> None:
+    deliveries = [reader.delivery_id for reader in claim.readers]
+    with transaction() as tx:
+        if armed:
+            record(tx, claim.attempt_id, verdict, deliveries)
+        else:
+            release(tx, claim.attempt_id, verdict, deliveries)
+    log.info(
+        "batch recorded",
+        issue=claim.issue_id,
+        batch=claim.batch_id,
+        answer=str(verdict.answer),
+        status=verdict.status,
+        readers=len(deliveries),
+    )
+    with transaction() as tx:
+        go_on(tx, claim.issue_id)
+
+
+def _say_why_refused(tx: Transaction, batch_id: int) -> None:
+    """A process with another key, or none, must be loud: its silence would look like a finished issue."""
+    row: Any = tx.execute(
+        """SELECT i.id, i.provider FROM batches b JOIN issues i ON i.id = b.issue_id
+           WHERE b.id = :batch AND b.state = 'pending' AND i.state = 'sending' AND i.provider IS DISTINCT FROM :mine""",
+        batch=batch_id,
+        mine=current().provider,
+    ).one_or_none()
+    if row is not None:
+        refuse_foreign(tx, row.id, row.provider)
+
+
+def refuse_foreign(tx: Transaction, issue_id: int, provider: str) -> None:
+    """Say, in the log and on the issue, that this process sends through another account than the issue was frozen for."""
+    mine = current().provider
+    log.error("refused: another provider", issue=issue_id, frozen_for=provider, mine=mine)
+    tx.execute(
+        "UPDATE issues SET state_reason = :why WHERE id = :issue",
+        why=f"a worker refused to send it: the issue was frozen for {provider}, the worker sends through {mine}",
+        issue=issue_id,
+    )

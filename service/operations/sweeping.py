@@ -1,0 +1,116 @@
+"""What the clock asks for every minute: ring again for whatever is due, give up leases that ended, close what is done. Every
+condition says "older than", never "between"; a sweep that fails is loud and shows in its duty."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import structlog
+
+from service import queue
+from service.db import transaction
+from service.operations.bells import close_if_done, ring
+from service.operations.preparing import ring_due
+from service.operations.recording import accept_late, unarmed_release
+from service.operations.scheduling import cancel_pending
+
+log = structlog.get_logger(__name__)
+
+REVIEW_AFTER = timedelta(minutes=60)
+"""Events normally come within seconds; after an hour without evidence a person should look."""
+
+_EXPIRED = """
+    SELECT id, state FROM attempts WHERE state IN ('claimed', 'sending') AND lease_until < clock_timestamp()
+    ORDER BY id FOR UPDATE SKIP LOCKED
+"""
+
+
+def duty(name: str, work: Callable[[], None]) -> None:
+    """Do the work and write down that it succeeded, or why not; the failure goes on to the caller."""
+    try:
+        work()
+    except Exception as error:
+        with transaction() as tx:
+            tx.execute(
+                """INSERT INTO duties (name, last_error, last_error_at) VALUES (:name, :error, clock_timestamp())
+                   ON CONFLICT (name) DO UPDATE SET last_error = excluded.last_error, last_error_at = excluded.last_error_at""",
+                name=name,
+                error=type(error).__name__,
+            )
+        log.error("duty failed", duty=name, error=type(error).__name__)
+        raise
+    with transaction() as tx:
+        tx.execute(
+            """INSERT INTO duties (name, last_ok_at) VALUES (:name, clock_timestamp())
+               ON CONFLICT (name) DO UPDATE SET last_ok_at = excluded.last_ok_at, last_error = NULL""",
+            name=name,
+        )
+
+
+def sweep_sending() -> None:
+    """Everything of sending that may have been left lying by a lost bell or a dead process."""
+    duty("sweep sending", _sweep_sending)
+
+
+def _sweep_sending() -> None:
+    expire_leases()
+    with transaction() as tx:
+        tx.execute(
+            """UPDATE batches SET review_at = clock_timestamp() WHERE state = 'unknown' AND review_at IS NULL
+               AND NOT EXISTS (SELECT FROM attempts a WHERE a.batch_id = batches.id AND a.armed_at > clock_timestamp() - :wait)""",
+            wait=REVIEW_AFTER,
+        )
+        ring_due(tx)
+        for issue_id in (
+            tx.execute(
+                "SELECT DISTINCT i.id FROM issues i JOIN batches b ON b.issue_id = i.id WHERE i.state = 'cancelled' AND b.state = 'pending'"
+            )
+            .scalars()
+            .all()
+        ):
+            cancel_pending(tx, issue_id)
+        sending = list(tx.execute("SELECT id FROM issues WHERE state = 'sending' ORDER BY id").scalars())
+    for issue_id in sending:
+        with transaction() as tx:
+            if not close_if_done(tx, issue_id):
+                ring(tx, issue_id)
+
+
+def expire_leases() -> None:
+    """A claimed attempt whose lease ended is released: it was never armed. An armed one is unknown: nobody can say
+    whether a byte was written, unless an event has already proved it."""
+    with transaction() as tx:
+        for attempt_id, state in tx.execute(_EXPIRED).all():
+            if state == "claimed":
+                unarmed_release(tx, attempt_id, "the lease ended before it was armed")
+                continue
+            proved = tx.execute(
+                """UPDATE attempts SET state = 'unknown', reason = 'no answer was recorded: the worker died or hung', recorded_at = clock_timestamp()
+                   WHERE id = :id AND state = 'sending' RETURNING batch_id, evidence_at IS NOT NULL AS proved""",
+                id=attempt_id,
+            ).one_or_none()
+            if proved is None:
+                continue
+            tx.execute(
+                "UPDATE batches SET state = 'unknown', reason = 'no answer was recorded: the worker died or hung' WHERE id = :id AND state = 'sending'",
+                id=proved.batch_id,
+            )
+            log.warning("batch unknown", batch=proved.batch_id)
+            if proved.proved:
+                accept_late(tx, attempt_id, "an event proved it")
+
+
+def sweep_tracking() -> None:
+    """Ring again for payloads whose bell was lost."""
+    duty("sweep tracking", _sweep_tracking)
+
+
+def _sweep_tracking() -> None:
+    with transaction() as tx:
+        due = tx.execute(
+            """UPDATE payloads SET rung_at = clock_timestamp() WHERE (id, received_on) IN (
+                   SELECT id, received_on FROM payloads WHERE state = 'pending' AND (rung_at IS NULL OR rung_at < clock_timestamp() - interval '60 seconds')
+                   ORDER BY id LIMIT 200 FOR UPDATE SKIP LOCKED
+               ) RETURNING id"""
+        ).scalars()
+        for payload_id in sorted(due):
+            tx.enqueue(queue.INGEST_PAYLOAD, payload_id)

@@ -1,0 +1,194 @@
+"""Takes what SendGrid tells us: stored raw and answered at once, then turned into our own events exactly once, in any order,
+however often it is repeated. Events act only on rows of ours; they may add a suppression, never lift one."""
+
+import zlib
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from service import queue
+from service.clients import sendgrid_events
+from service.clients.sendgrid_events import MalformedPayloadError
+from service.db import Transaction, transaction
+from service.domain.events import Event, EventType
+from service.errors import Invalid
+from service.operations.bells import close_if_done
+from service.operations.recording import accept_late
+from service.operations.suppressing import suppress, withdraw
+from service.settings import current
+
+log = structlog.get_logger(__name__)
+
+TRIES = 5
+
+_FIRST = ", ".join(f"{kind.value}_at = least(d.{kind.value}_at, x.{kind.value}_at)" for kind in EventType)
+_UNNESTED = ", ".join(f"CAST(:{kind.value} AS timestamptz[])" for kind in EventType)
+_NAMES = ", ".join(f"{kind.value}_at" for kind in EventType)
+
+# `least` ignores nulls: the earliest time of each kind wins, in whatever order the events came. Rows are locked in the order
+# of their ids first, so that two payloads about the same readers cannot wait for each other.
+_FACTS = f"""
+    WITH locked AS (SELECT id FROM deliveries WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE)
+    UPDATE deliveries d SET {_FIRST}
+    FROM unnest(CAST(:ids AS bigint[]), {_UNNESTED}) AS x (id, {_NAMES}), locked
+    WHERE d.id = x.id AND locked.id = d.id
+"""
+_INSERT = """
+    INSERT INTO events (issue_id, key, delivery_id, attempt_id, type, at, detail, url)
+    SELECT * FROM unnest(CAST(:issues AS bigint[]), CAST(:keys AS bytea[]), CAST(:deliveries AS bigint[]), CAST(:attempts AS uuid[]),
+        CAST(:types AS text[]), CAST(:moments AS timestamptz[]), CAST(:details AS text[]), CAST(:urls AS text[]))
+    ON CONFLICT DO NOTHING RETURNING key
+"""
+
+
+@dataclass
+class _Known:
+    """A delivery of ours that an event names."""
+
+    issue_id: int
+    batch_id: int | None
+    email_key: bytes
+    subscription_id: int | None
+    firsts: dict[EventType, datetime] = field(default_factory=dict)
+
+
+def receive(body: bytes, signature: str | None, timestamp: str | None) -> None:
+    """Store a webhook's body and ring for its ingest. Raises PermissionError when it is not signed by a key of ours, and
+    Invalid when it is not a JSON array of objects."""
+    if not sendgrid_events.is_genuine(body, signature, timestamp, current().webhook_keys):
+        raise PermissionError("the signature is missing or wrong")
+    try:
+        entries = sendgrid_events.check(body)
+    except MalformedPayloadError as error:
+        raise Invalid(str(error)) from error
+    with transaction() as tx:
+        payload_id = tx.execute(
+            "INSERT INTO payloads (body, events, rung_at) VALUES (:body, :events, clock_timestamp()) RETURNING id",
+            body=zlib.compress(body, 1),
+            events=entries,
+        ).scalar_one()
+        tx.enqueue(queue.INGEST_PAYLOAD, payload_id)
+
+
+def ingest(payload_id: int) -> None:
+    """Turn a stored payload into events. One that fails five times is set aside, visible and replayable."""
+    try:
+        with transaction() as tx:
+            row = tx.execute(
+                "SELECT body FROM payloads WHERE id = :id AND state = 'pending' FOR UPDATE SKIP LOCKED", id=payload_id
+            ).one_or_none()
+            if row is None:
+                return
+            touched, counts = _take(tx, zlib.decompress(row.body))
+            tx.execute(
+                "UPDATE payloads SET state = 'ingested', fresh = :fresh, strays = :strays WHERE id = :id",
+                fresh=counts["fresh"],
+                strays=counts["strays"],
+                id=payload_id,
+            )
+    except Exception as error:
+        log.error("payload not ingested", payload=payload_id, error=type(error).__name__)
+        with transaction() as tx:
+            tx.execute(
+                """UPDATE payloads SET tries = tries + 1, error = :error, state = CASE WHEN tries + 1 >= :most THEN 'set-aside' ELSE 'pending' END
+                   WHERE id = :id AND state = 'pending'""",
+                error=type(error).__name__,
+                most=TRIES,
+                id=payload_id,
+            )
+        raise
+    for issue_id in touched:
+        with transaction() as tx:
+            close_if_done(tx, issue_id)
+
+
+def replay(payload_id: int) -> None:
+    """Take up a payload that was set aside, from the start."""
+    with transaction() as tx:
+        tx.execute(
+            "UPDATE payloads SET state = 'pending', tries = 0, error = NULL WHERE id = :id AND state = 'set-aside'",
+            id=payload_id,
+        )
+        tx.enqueue(queue.INGEST_PAYLOAD, payload_id)
+
+
+def _take(tx: Transaction, body: bytes) -> tuple[list[int], Counter[str]]:
+    """Record a payload's events. Returns the issues of which an unknown batch was resolved, and counts."""
+    parsed = sendgrid_events.parse(body)
+    known = _deliveries(tx, {event.delivery_id for event in parsed.events})
+    events = {event.key: event for event in parsed.events if event.delivery_id in known}
+    counts = Counter(strays=parsed.strays + sum(event.delivery_id not in known for event in parsed.events))
+    fresh = _insert(tx, events, known)
+    counts["fresh"] = len(fresh)
+    _write_facts(tx, events.values(), known)
+    resolved = _evidence(tx, events.values(), known)
+    for key in sorted(fresh):
+        _act(tx, events[key], known[events[key].delivery_id])
+    return resolved, counts
+
+
+def _deliveries(tx: Transaction, ids: set[int]) -> dict[int, _Known]:
+    """Those of the named deliveries that are ours, and were in a batch: nobody else can have got a copy."""
+    rows = tx.execute(
+        "SELECT id, issue_id, batch_id, email_key, subscription_id FROM deliveries WHERE id = ANY(:ids) AND batch_id IS NOT NULL",
+        ids=list(ids),
+    )
+    return {row.id: _Known(row.issue_id, row.batch_id, row.email_key, row.subscription_id) for row in rows}
+
+
+def _insert(tx: Transaction, events: dict[bytes, Event], known: dict[int, _Known]) -> set[bytes]:
+    """Insert what is new. Keys go in in their order, so that two payloads with the same events do not deadlock."""
+    ordered = [events[key] for key in sorted(events)]
+    if not ordered:
+        return set()
+    rows = tx.execute(
+        _INSERT,
+        issues=[known[event.delivery_id].issue_id for event in ordered],
+        keys=sorted(events),
+        deliveries=[event.delivery_id for event in ordered],
+        attempts=[event.attempt_id for event in ordered],
+        types=[event.type.value for event in ordered],
+        moments=[event.at for event in ordered],
+        details=[event.detail for event in ordered],
+        urls=[event.url for event in ordered],
+    )
+    return {bytes(key) for key in rows.scalars()}
+
+
+def _write_facts(tx: Transaction, events: Any, known: dict[int, _Known]) -> None:
+    touched: set[int] = set()
+    for event in events:
+        firsts = known[event.delivery_id].firsts
+        firsts[event.type] = min(event.at, firsts.get(event.type, event.at))
+        touched.add(event.delivery_id)
+    if not touched:
+        return
+    ids = sorted(touched)
+    columns = {kind.value: [known[n].firsts.get(kind) for n in ids] for kind in EventType}
+    tx.execute(_FACTS, {"ids": ids, **columns})
+
+
+def _evidence(tx: Transaction, events: Any, known: dict[int, _Known]) -> list[int]:
+    """Any event that carries an attempt's id, about a delivery of its batch, proves that SendGrid took the attempt."""
+    named = {(event.attempt_id, known[event.delivery_id].batch_id) for event in events if event.attempt_id is not None}
+    if not named:
+        return []
+    rows = tx.execute(
+        """UPDATE attempts a SET evidence_at = clock_timestamp()
+           FROM unnest(CAST(:attempts AS uuid[]), CAST(:batches AS bigint[])) AS x (attempt_id, batch_id)
+           WHERE a.id = x.attempt_id AND a.batch_id = x.batch_id AND a.evidence_at IS NULL AND a.state IN ('sending', 'unknown', 'accepted')
+           RETURNING a.id, a.issue_id, a.state""",
+        attempts=[attempt for attempt, _ in named],
+        batches=[batch for _, batch in named],
+    ).all()
+    return [row.issue_id for row in rows if row.state == "unknown" and accept_late(tx, row.id, "an event proved it")]
+
+
+def _act(tx: Transaction, event: Event, delivery: _Known) -> None:
+    if event.consequence is not None:
+        suppress(tx, delivery.email_key, kind=event.consequence.value, source=f"event: {event.type}", at=event.at)
+    if event.leaves and delivery.subscription_id is not None:
+        withdraw(tx, delivery.subscription_id, method=f"event: {event.type}", at=event.at)

@@ -1,0 +1,72 @@
+"""Duties that keep the installation in order: partitions, the ledgers' arithmetic, signs of life."""
+
+from datetime import date, timedelta
+
+import structlog
+
+from service.db import transaction
+from service.operations.reporting import check_ledger
+from service.operations.sweeping import duty
+
+log = structlog.get_logger(__name__)
+
+KEEP_PAYLOADS = timedelta(days=14)
+DAYS_AHEAD = 7
+
+
+def heartbeat(name: str) -> None:
+    """A worker's sign of life."""
+    duty(name, lambda: None)
+
+
+def check_ledgers() -> None:
+    """Compare the batches' counts with a count of rows, for every issue on its way or sent within two days."""
+    duty("check ledgers", _check_ledgers)
+
+
+def _check_ledgers() -> None:
+    with transaction() as tx:
+        recent = (
+            tx.execute(
+                "SELECT id FROM issues WHERE prepared_at IS NOT NULL AND (sent_at IS NULL OR sent_at > clock_timestamp() - interval '2 days')"
+            )
+            .scalars()
+            .all()
+        )
+    for issue_id in recent:
+        with transaction() as tx:
+            # A count over two tables must see one moment: batches change while an issue is being sent.
+            tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            for fault in check_ledger(tx, issue_id):
+                log.error("ledger does not add up", fault=fault)
+
+
+def keep_partitions() -> None:
+    """Make the payloads' partitions of the coming week, and drop those older than two weeks, whole."""
+    duty("keep partitions", _keep_partitions)
+
+
+def _keep_partitions() -> None:
+    with transaction() as tx:
+        today: date = tx.execute("SELECT current_date").scalar_one()
+        present = set(
+            tx.execute(
+                "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = 'payloads'::regclass"
+            ).scalars()
+        )
+    for ahead in range(1, DAYS_AHEAD + 1):
+        day = today + timedelta(days=ahead)
+        if (name := f"payloads_{day:%Y%m%d}") not in present:
+            with transaction() as tx:
+                tx.execute("SET LOCAL lock_timeout = '5s'")
+                tx.execute(
+                    f"CREATE TABLE {name} PARTITION OF payloads FOR VALUES FROM ('{day}') TO ('{day + timedelta(days=1)}')"
+                )
+    oldest = today - KEEP_PAYLOADS
+    for name in sorted(present):
+        if name[9:].isdigit() and name < f"payloads_{oldest:%Y%m%d}":
+            with transaction() as tx:
+                tx.execute("SET LOCAL lock_timeout = '5s'")
+                tx.execute(f"DROP TABLE {name}")
+    with transaction() as tx:
+        tx.execute("DELETE FROM payloads_default WHERE received_on < :oldest", oldest=oldest)

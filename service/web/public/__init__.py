@@ -1,0 +1,1 @@
+"""Pages for readers: plain, without script, saying nothing of the person."""

@@ -1,0 +1,23 @@
+"""Gunicorn's configuration: threads, because webhooks and one-click posts wait for the database, not for the processor."""
+
+import os
+from typing import Any
+
+from service import db
+
+bind = f"127.0.0.1:{os.environ.get('PORT', '8000')}"
+workers = 2
+threads = 8
+worker_class = "gthread"
+timeout = 60
+graceful_timeout = 10
+preload_app = True
+control_socket_disable = True
+errorlog = "-"
+# No access log: addresses of readers and the tokens in their links would be in it.
+accesslog = None
+
+
+def post_fork(_server: Any, _worker: Any) -> None:
+    """Each worker opens its own connections."""
+    db.after_fork()

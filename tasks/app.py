@@ -1,0 +1,34 @@
+"""The Celery application that workers and beat run: wired with the environment's settings when a process starts."""
+
+from typing import Any
+
+from celery import signals
+
+from service import db, factory, queue, settings
+
+app = queue.make_celery(settings.load())
+app.conf.imports = ("tasks.sending", "tasks.tracking", "tasks.mail", "tasks.duties")
+app.conf.beat_schedule = {
+    "sweep sending": {"task": queue.SWEEP_SENDING, "schedule": 15.0},
+    "sweep tracking": {"task": queue.SWEEP_TRACKING, "schedule": 15.0},
+    "check ledgers": {"task": queue.CHECK_LEDGERS, "schedule": 300.0},
+    "keep partitions": {"task": queue.KEEP_PARTITIONS, "schedule": 3600.0},
+    "mail heartbeat": {"task": queue.HEARTBEAT_MAIL, "schedule": 60.0},
+}
+
+
+@signals.setup_logging.connect
+def _log(**_: Any) -> None:
+    """Celery would install its own handlers, which know nothing of masking."""
+    factory.wire(settings.load())
+
+
+@signals.worker_init.connect
+def _check(**_: Any) -> None:
+    db.check_server()
+    factory.check_installation()
+
+
+@signals.worker_process_init.connect
+def _after_fork(**_: Any) -> None:
+    db.after_fork()

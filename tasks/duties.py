@@ -1,0 +1,15 @@
+"""Recurring duties."""
+
+from service import queue
+from service.operations import upkeep
+from tasks.app import app
+
+
+@app.task(name=queue.CHECK_LEDGERS)
+def check_ledgers() -> None:
+    upkeep.check_ledgers()
+
+
+@app.task(name=queue.KEEP_PARTITIONS)
+def keep_partitions() -> None:
+    upkeep.keep_partitions()

@@ -1,0 +1,15 @@
+"""Tracking, one payload a task."""
+
+from service import queue
+from service.operations import sweeping, tracking
+from tasks.app import app
+
+
+@app.task(name=queue.INGEST_PAYLOAD)
+def ingest_payload(payload_id: int) -> None:
+    tracking.ingest(payload_id)
+
+
+@app.task(name=queue.SWEEP_TRACKING)
+def sweep_tracking() -> None:
+    sweeping.sweep_tracking()
