@@ -1,0 +1,68 @@
+"""Makes newsletters, readers and issues for tests, by the operations that a team uses where there are some."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from service.db import transaction
+from service.operations import authoring
+from service.operations.authoring import Source
+from service.tokens import email_key
+
+LETTER = '# News of the month\n\nDear {{ first_name | default: "reader" }},\n\nread [our guide](https://www.example.com/guide?a=1&b=2).\n'
+
+
+def a_newsletter(slug: str = "monthly", **words: Any) -> int:
+    """A newsletter whose sender is at a reserved domain."""
+    given = {
+        "name": "The Monthly",
+        "sender_address": "news@sender.example",
+        "postal_address": "1 Quay Street, Harbourton",
+        **words,
+    }
+    return authoring.create_newsletter(slug, actor="test", **given)
+
+
+def readers(
+    newsletter_id: int,
+    addresses: Sequence[str],
+    *,
+    tracking: str = "unasked",
+    state: str = "active",
+    names: Mapping[str, str] | None = None,
+) -> list[int]:
+    """Subscribers with a subscription each; the subscriptions' ids."""
+    rows = [{"address": a, "key": email_key(a.lower()), "first_name": (names or {}).get(a, "")} for a in addresses]
+    with transaction() as tx:
+        return list(
+            tx.execute(
+                """WITH given AS (SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS x (address text, key text, first_name text)),
+                   s AS (
+                       INSERT INTO subscribers (address, normalised_address, email_key, first_name)
+                       SELECT address, lower(address), decode(key, 'hex'), first_name FROM given RETURNING id
+                   )
+                   INSERT INTO subscriptions (subscriber_id, newsletter_id, state, tracking) SELECT id, :newsletter, :state, :tracking FROM s ORDER BY id RETURNING id""",
+                rows=json.dumps([{**row, "key": row["key"].hex()} for row in rows]),
+                newsletter=newsletter_id,
+                state=state,
+                tracking=tracking,
+            ).scalars()
+        )
+
+
+def people(number: int, domain: str = "readers.example") -> list[str]:
+    """Addresses at a reserved domain."""
+    return [f"reader{n:05d}@{domain}" for n in range(number)]
+
+
+def an_issue(newsletter_id: int, markdown: str = LETTER, **words: Any) -> int:
+    """A draft issue."""
+    return authoring.create_issue(
+        Source(markdown, Path("/nonexistent")), newsletter_id=newsletter_id, actor="test", **words
+    )[0]
+
+
+def sha(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()

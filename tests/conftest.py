@@ -1,0 +1,271 @@
+"""Real parts for every test: PostgreSQL, Valkey, the sandbox over HTTP, Chromium. Only the bells are collected instead of
+rung, so that a test decides when work is done."""
+
+import json
+import logging
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import make_url
+from werkzeug.serving import make_server
+
+from service import db, embedded, factory, queue, settings
+from service.migrations import runner
+from service.settings import ROOT, Settings
+
+CHROMIUM = "/usr/bin/chromium"
+
+
+def free_port() -> int:
+    """A port that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def missing(what: str) -> None:
+    """Skip, saying why; but in CI nothing is skipped silently."""
+    if os.environ.get("CI"):
+        pytest.fail(f"{what} is missing, and CI must have it")
+    pytest.skip(f"{what} is missing")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Reference material beside the checkout; tests that need it skip where it is absent."""
+    folder = ROOT.parent / "shared"
+    if not folder.is_dir():
+        pytest.skip("the reference material beside the checkout is absent")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """Embedded servers in a home of their own, migrated; one for each test process."""
+    home = tmp_path_factory.mktemp("home")
+    home.chmod(0o711)
+    environ = {
+        "BROADSHEET_HOME": str(home),
+        "PORT": str(free_port()),
+        "SANDBOX_PORT": str(free_port()),
+        "LOG_FORMAT": "json",
+    }
+    with embedded.running(home) as servers:
+        chosen = settings.load(environ).connected(servers.database_url, servers.redis_url)
+        factory.wire(chosen)
+        runner.upgrade(db.engine())
+        yield chosen
+        db.engine().dispose()
+
+
+@pytest.fixture
+def bells() -> list[tuple[str, tuple[int, ...]]]:
+    """What was rung, and not answered yet."""
+    return []
+
+
+@pytest.fixture
+def database(installation: Settings, bells: list[tuple[str, tuple[int, ...]]]) -> Iterator[Settings]:
+    """This process wired to an empty, migrated database; bells are collected."""
+    empty()
+    factory.wire(installation)
+    # Libraries' and our own lines go to pytest's capture, where the whole run is searched for addresses.
+    logging.getLogger().handlers[:] = []
+    factory.check_installation()
+    queue.use(lambda name, arguments: bells.append((name, arguments)))
+    yield installation
+    db.engine().dispose()
+
+
+def empty() -> None:
+    """Empty every table; append-only ones too, as only a superuser can."""
+    with db.engine().connect() as connection:
+        tables = [
+            row[0]
+            for row in connection.exec_driver_sql(
+                "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p')"
+                " AND c.relname NOT IN ('alembic_version', 'moves', 'payloads_default')"
+            )
+        ]
+        for name in tables:
+            if name.startswith("events_"):
+                connection.exec_driver_sql(f"DROP TABLE {name}")
+        connection.exec_driver_sql("SET session_replication_role = replica")
+        keep = ", ".join(name for name in tables if not name.startswith("events_"))
+        # TRUNCATE triggers do not fire for a replica's session.
+        connection.exec_driver_sql(f"TRUNCATE {keep} CASCADE")
+        connection.exec_driver_sql("INSERT INTO installation (id) VALUES (1)")
+        connection.exec_driver_sql("SET session_replication_role = origin")
+        connection.commit()
+
+
+@pytest.fixture
+def drain(
+    database: Settings, bells: list[tuple[str, tuple[int, ...]]], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., int]:
+    """Answer the bells in their order until none is left, or `at_most` were answered. Returns how many."""
+    tasks = _tasks(database)
+
+    def answer(at_most: int = 10_000, only: str | None = None) -> int:
+        answered = 0
+        while answered < at_most:
+            due = [bell for bell in bells if only in (None, bell[0])]
+            if not due:
+                break
+            bells.remove(due[0])
+            tasks[due[0][0]](*due[0][1])
+            answered += 1
+        return answered
+
+    return answer
+
+
+def _tasks(chosen: Settings) -> dict[str, Callable[..., Any]]:
+    from service.operations import preparing, sending, sweeping, tracking  # noqa: PLC0415 - wired first
+
+    return {
+        queue.PREPARE_ISSUE: preparing.prepare,
+        queue.SEND_BATCH: sending.send_batch,
+        queue.INGEST_PAYLOAD: tracking.ingest,
+        queue.SWEEP_SENDING: sweeping.sweep_sending,
+        queue.SWEEP_TRACKING: sweeping.sweep_tracking,
+    }
+
+
+class Sandbox:
+    """The sandbox as a test sees it: over HTTP."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def call(self, method: str, path: str, body: object = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(
+            self.url + path, data=data, method=method, headers={"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            text = answer.read()
+        return json.loads(text) if text.strip() else None
+
+    def script(self, **words: object) -> None:
+        self.call("POST", "/sandbox/script", words)
+
+    def messages(self, to: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.call("GET", f"/sandbox/messages?to={to}")
+        return found
+
+    @property
+    def stats(self) -> dict[str, int]:
+        found: dict[str, int] = self.call("GET", "/sandbox/stats")
+        return found
+
+    def wait_until_told(self, seconds: float = 30) -> None:
+        """Wait until no event is left to be delivered."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if self.call("GET", "/sandbox/events/pending")["pending"] == 0:
+                return
+            time.sleep(0.1)
+        raise AssertionError("the sandbox still has events to deliver")
+
+
+@pytest.fixture(scope="session")
+def sandbox_process(installation: Settings) -> Iterator[Sandbox]:
+    """The sandbox as a process, sending its events to the port where `web` listens."""
+    url = f"http://127.0.0.1:{installation.sandbox_port}"
+    environ = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "SANDBOX_HOME": str(installation.home / "sandbox"),
+        "SANDBOX_API_KEY": installation.sendgrid_api_key,
+        "SANDBOX_WEBHOOK_KEY": str(installation.sandbox_webhook_key),
+        "SANDBOX_WEBHOOK_URL": f"{installation.public_url}/webhooks/sendgrid",
+    }
+    log = (installation.home / "sandbox.log").open("wb")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "service.sandbox", "--port", str(installation.sandbox_port)],
+        env=environ,
+        stdout=log,
+        stderr=log,
+    )
+    try:
+        for _ in range(200):
+            try:
+                urllib.request.urlopen(f"{url}/healthz", timeout=1)
+                break
+            except OSError:
+                time.sleep(0.05)
+        yield Sandbox(url)
+    finally:
+        process.terminate()
+        process.wait(10)
+        log.close()
+
+
+@pytest.fixture
+def sandbox(sandbox_process: Sandbox) -> Sandbox:
+    """The sandbox, emptied, well-behaved, and silent about events unless the test asks for them."""
+    sandbox_process.call("DELETE", "/sandbox/messages")
+    sandbox_process.script(
+        rules=[],
+        events={"enabled": False, "delay_ms": 0},
+        reject_addresses=[],
+        reject_unnamed=[],
+        suppressions=[],
+        latency_ms=0,
+    )
+    return sandbox_process
+
+
+@pytest.fixture
+def web(database: Settings) -> Iterator[str]:
+    """The web application on its real port; its bells are collected too."""
+    collect = queue._publisher
+    app = factory.create_app(database)
+    assert collect is not None
+    queue.use(collect)
+    logging.getLogger().handlers[:] = []
+    server = make_server("127.0.0.1", database.port, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield database.public_url
+    server.shutdown()
+    thread.join()
+
+
+@pytest.fixture
+def other_settings(database: Settings) -> Iterator[Callable[..., Settings]]:
+    """Work with changed settings for the rest of the test."""
+
+    def change(**words: Any) -> Settings:
+        changed = replace(database, **words)
+        settings.configure(changed)
+        return changed
+
+    yield change
+    settings.configure(database)
+
+
+@pytest.fixture
+def sql(database: Settings) -> Callable[..., list[Any]]:
+    """Run SQL beside the code under test, committed at once."""
+    address = make_url(database.database_url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+    def run(statement: str, *parameters: object) -> list[Any]:
+        with psycopg.connect(address, autocommit=True) as connection:
+            cursor = connection.execute(statement, parameters)
+            return cursor.fetchall() if cursor.description else []
+
+    return run
