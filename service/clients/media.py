@@ -56,7 +56,7 @@ def store(content: bytes, *, called: str) -> Stored:
     picture = inspect(content, called=called)
     folder = current().media
     folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-    if not (path := folder / name).exists():
+    if not (path := folder / picture.name).exists():
         draft = folder / f".{picture.name}.{secrets.token_hex(4)}"
         draft.write_bytes(content)
         os.replace(draft, path)
