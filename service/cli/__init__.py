@@ -1,0 +1,1 @@
+"""The `broadsheet` command: thin over operations. Results go to stdout, everything else to stderr."""

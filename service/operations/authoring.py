@@ -13,11 +13,12 @@ from typing import Any
 from service.clients import media
 from service.db import Transaction, transaction
 from service.domain.addresses import AddressError, normalise
+from service.domain.personalisation import resolve
 from service.errors import Conflict, Invalid, NotFound
 from service.operations.auditing import audit
+from service.operations.requests import MEDIA_ORIGIN
 from service.rendering.drafts import Draft, draft_from_text
 from service.rendering.newsletter import Masthead, Picture, Rendered, RenderError, local_pictures, render
-from service.settings import current
 
 LARGEST_SOURCE = 2 * 1024 * 1024
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
@@ -141,7 +142,6 @@ def masthead_of(row: Mapping[str, Any]) -> Masthead:
         language=row["language"],
         design=row["design"],
         brand_colour=row["brand_colour"],
-        public_url=current().public_url,
     )
 
 
@@ -180,7 +180,7 @@ def _picture(folder: Path, name: str, *, keep: bool) -> Picture:
         stored = media.inspect(content, called=name)
         return Picture(path.as_uri(), stored.width, stored.height)
     stored = media.store(content, called=name)
-    return Picture(f"{current().public_url}/media/{stored.name}", stored.width, stored.height)
+    return Picture(f"{MEDIA_ORIGIN}/{stored.name}", stored.width, stored.height)
 
 
 def create_issue(
@@ -209,6 +209,18 @@ def find_same_content(tx: Transaction, newsletter_id: int, content_hash: bytes) 
         newsletter=newsletter_id,
         hash=content_hash,
     ).scalar_one_or_none()
+
+
+def preview(rendered: Rendered) -> tuple[str, str]:
+    """HTML and text as a reader without any values would get them: every tag shows its fallback, or its name."""
+
+    def fill(text: str) -> str:
+        for tag in rendered.tags:
+            shown = "#leave" if tag.field == "leave_url" else resolve(tag, None)
+            text = text.replace(tag.placeholder, f"[{tag.field}]" if shown is None else shown)
+        return text
+
+    return fill(rendered.html), fill(rendered.text)
 
 
 def _newsletter(tx: Transaction, newsletter_id: int) -> dict[str, Any]:

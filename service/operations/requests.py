@@ -13,6 +13,9 @@ from service.settings import current
 from service.tokens import Purpose, Signer
 
 LEAVE_FIELD = "leave_url"
+MEDIA_ORIGIN = "https://media.invalid"
+"""Stands in frozen content for the place that pictures are served from, so that the content, and its hash, stay the same
+when the service moves."""
 
 _CONTENT = """
     SELECT c.tracked, v.id AS variant_id, i.id AS issue_id, i.marker, i.sender_name, i.sender_address, i.reply_to, i.tracking_policy,
@@ -71,17 +74,17 @@ def content_of(tx: Transaction, cohort_id: int) -> Content:
     )
 
 
-type_of_variant = tuple[str, str, str, tuple[Tag, ...], tuple[str, ...]]
+_Loaded = tuple[str, str, str, tuple[Tag, ...], tuple[str, ...]]
 
 
 class _Variants:
     """The last few variants that this process sent. The marker is random per issue, so a key never means two contents."""
 
     def __init__(self, largest: int) -> None:
-        self._kept: dict[tuple[int, str], type_of_variant] = {}
+        self._kept: dict[tuple[int, str], _Loaded] = {}
         self._largest = largest
 
-    def get(self, tx: Transaction, variant_id: int, marker: str) -> type_of_variant:
+    def get(self, tx: Transaction, variant_id: int, marker: str) -> _Loaded:
         if (found := self._kept.get((variant_id, marker))) is None:
             found = _load(tx, variant_id, marker)
             if len(self._kept) >= self._largest:
@@ -93,7 +96,7 @@ class _Variants:
 _variant = _Variants(8).get
 
 
-def _load(tx: Transaction, variant_id: int, marker: str) -> type_of_variant:
+def _load(tx: Transaction, variant_id: int, marker: str) -> _Loaded:
     row = tx.execute("SELECT subject, html, text, tags FROM variants WHERE id = :id", id=variant_id).mappings().one()
     tags = tuple(Tag.from_json(tag) for tag in row["tags"])
     markers = tuple(f"-{marker}-{i}-" for i in range(len(tags)))
@@ -101,7 +104,7 @@ def _load(tx: Transaction, variant_id: int, marker: str) -> type_of_variant:
     def marked(text: str) -> str:
         for tag, mark in zip(tags, markers, strict=True):
             text = text.replace(tag.placeholder, mark)
-        return text
+        return text.replace(f"{MEDIA_ORIGIN}/", f"{current().public_url}/media/")
 
     return marked(row["subject"]), marked(row["html"]), marked(row["text"]), tags, markers
 

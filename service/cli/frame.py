@@ -1,0 +1,83 @@
+"""What every command shares: how results are printed, and how an error becomes one clear line and an exit code."""
+
+import functools
+import json
+import os
+import pwd
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn, ParamSpec
+
+import click
+from rich.console import Console
+
+from service.embedded import EmbeddedError
+from service.errors import BroadsheetError, Invalid
+
+P = ParamSpec("P")
+
+screen = Console(stderr=True, highlight=False)
+as_json = click.option(
+    "--json", "as_json", is_flag=True, help="Print exactly one JSON object on stdout; everything else goes to stderr."
+)
+
+
+def command(
+    group: click.Group, name: str | None = None, example: str = ""
+) -> Callable[[Callable[P, None]], click.Command]:
+    """A command of the group whose --help ends with an example, and whose errors are one line each."""
+
+    def decorate(function: Callable[P, None]) -> click.Command:
+        return group.command(name, epilog=f"\b\nExample:\n  {example}")(_careful(function))
+
+    return decorate
+
+
+def _careful(function: Callable[P, None]) -> Callable[P, None]:
+    @functools.wraps(function)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            function(*args, **kwargs)
+        except Invalid as error:
+            fail(error.problems, code=2, as_json=bool(kwargs.get("as_json")))
+        except (BroadsheetError, EmbeddedError) as error:
+            fail([str(error)], code=1, as_json=bool(kwargs.get("as_json")))
+        except KeyboardInterrupt:
+            fail(["Stopped."], code=1, as_json=bool(kwargs.get("as_json")))
+
+    return wrapped
+
+
+def fail(problems: Any, *, code: int, as_json: bool) -> NoReturn:
+    """End with the problems, one line each."""
+    for problem in problems:
+        screen.print(f"[red]✗[/red] {_plain(problem)}", soft_wrap=True)
+    if as_json:
+        show_json({"error": "\n".join(problems), "problems": list(problems)})
+    sys.exit(code)
+
+
+def show_json(value: object) -> None:
+    """The one JSON object of a command."""
+    click.echo(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def say(line: str) -> None:
+    """A line for the person, on stderr."""
+    screen.print(line, soft_wrap=True)
+
+
+def _plain(text: str) -> str:
+    """Text of others is not markup."""
+    return text.replace("[", "\\[")
+
+
+plain = _plain
+
+
+def actor() -> str:
+    """Who decides, for the audit entry: the account at this machine."""
+    try:
+        return f"{pwd.getpwuid(os.getuid()).pw_name} (command)"
+    except KeyError:
+        return f"uid {os.getuid()} (command)"

@@ -1,0 +1,198 @@
+"""Commands on issues, and `render`."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from service import settings
+from service.cli.frame import actor, as_json, command, fail, plain, say, show_json
+from service.cli.groups import issues, root
+from service.cli.watching import exit_code, show_issue, wait_for_ledger
+from service.operations import authoring, reporting, scheduling
+from service.operations.authoring import Source
+from service.rendering.newsletter import Masthead
+from service.running import database, everything
+
+issue_argument = click.argument("issue_id", metavar="ID", type=click.IntRange(1))
+
+
+@command(issues, example='broadsheet issue create letter.md --newsletter monthly --subject "News of March"')
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--newsletter", required=True, metavar="SLUG")
+@click.option("--subject", help="Else from the file: `subject:` at its head, or its first heading.")
+@as_json
+def create(file: Path, newsletter: str, subject: str | None, as_json: bool) -> None:
+    """Create a draft from a Markdown or plain-text file, rendered and checked."""
+    with database(settings.load()):
+        source = authoring.read_source(file)
+        issue_id, rendered = authoring.create_issue(
+            source, newsletter_id=authoring.find_newsletter(newsletter), actor=actor(), subject=subject
+        )
+        found = reporting.show(issue_id)
+    show_draft(source)
+    for warning in rendered.warnings:
+        say(f"[yellow]![/yellow] {plain(warning)}")
+    if as_json:
+        show_json(found)
+    else:
+        say(
+            f"Issue [bold]{issue_id}[/bold] created: {plain(rendered.subject)}. Next: `broadsheet issue send {issue_id} --wait`"
+        )
+
+
+def show_draft(source: Source) -> None:
+    """How a plain-text file was understood."""
+    for note in source.draft.report if source.draft else ():
+        say(f"  line {note.line}: {plain(note.text)}")
+
+
+@command(issues, example="broadsheet issue send 12 --wait")
+@issue_argument
+@click.option("--wait", is_flag=True, help="Watch until the ledger closes.")
+@click.option("--timeout", type=click.FloatRange(1), default=900, show_default=True, help="Seconds to wait.")
+@as_json
+def send(issue_id: int, wait: bool, timeout: float, as_json: bool) -> None:
+    """Send an issue to its audience. A second time changes nothing: nobody gets two copies."""
+    chosen = settings.load()
+    if not wait:
+        with database(chosen):
+            scheduling.schedule(issue_id, actor=actor())
+            found = reporting.show(issue_id)
+        say("Scheduled. A running `broadsheet up` sends it; `broadsheet issue show` tells how far it is.")
+        if as_json:
+            show_json(found)
+        return
+    with everything(chosen):
+        scheduling.schedule(issue_id, actor=actor())
+        found = wait_for_ledger(issue_id, timeout)
+    finish(found, as_json)
+
+
+def finish(found: dict[str, object], as_json: bool) -> None:
+    """Print the issue and end with the code that says whether all is well."""
+    if as_json:
+        show_json(found)
+    else:
+        show_issue(found)
+    sys.exit(exit_code(found))
+
+
+@command(issues, example="broadsheet issue show 12")
+@issue_argument
+@as_json
+def show(issue_id: int, as_json: bool) -> None:
+    """Ledger, events, and batches that need a person."""
+    with database(settings.load()):
+        found = reporting.show(issue_id)
+    if as_json:
+        show_json(found)
+    else:
+        show_issue(found)
+
+
+@command(issues, "list", example="broadsheet issue list --newsletter monthly")
+@click.option("--newsletter", metavar="SLUG")
+@click.option("--before", type=int, help="The last id of the page before.")
+@as_json
+def list_issues(newsletter: str | None, before: int | None, as_json: bool) -> None:
+    """The newest issues, twenty a page."""
+    with database(settings.load()):
+        found = reporting.list_issues(newsletter, before=before)
+    if as_json:
+        show_json({"issues": found})
+        return
+    for row in found:
+        say(f"{row['id']:>6}  {row['state']:<10} {row['newsletter']:<20} {plain(row['subject'])}")
+    if not found:
+        say("No issues yet: `broadsheet issue create --help`.")
+
+
+@command(issues, example="broadsheet issue pause 12")
+@issue_argument
+def pause(issue_id: int) -> None:
+    """Send no more batches; requests under way may finish."""
+    with database(settings.load()):
+        scheduling.pause(issue_id, actor=actor())
+        ledger = reporting.show(issue_id)["ledger"]
+    say(
+        f"Paused: {ledger['accepted']:,} accepted, {ledger['pending']:,} waiting. `broadsheet issue resume {issue_id}` goes on."
+    )
+
+
+@command(issues, example="broadsheet issue resume 12")
+@issue_argument
+def resume(issue_id: int) -> None:
+    """Go on where the issue was paused or held."""
+    with database(settings.load()):
+        scheduling.resume(issue_id, actor=actor())
+    say("Resumed. A running `broadsheet up` goes on with it.")
+
+
+@command(issues, example="broadsheet issue cancel 12")
+@issue_argument
+def cancel(issue_id: int) -> None:
+    """Send it to nobody else. This cannot be undone."""
+    with database(settings.load()):
+        readers = scheduling.cancel(issue_id, actor=actor())
+    say(f"Cancelled: {readers:,} readers will not get it.")
+
+
+@command(issues, example='broadsheet issue resolve 341 --not-sent --reason "SendGrid\'s activity shows nothing"')
+@click.argument("batch_id", metavar="BATCH", type=click.IntRange(1))
+@click.option("--sent/--not-sent", "sent", default=None, help="Count it as sent, or send it again by a new attempt.")
+@click.option("--reason", required=True, help="Why; kept with the decision.")
+def resolve(batch_id: int, sent: bool | None, reason: str) -> None:
+    """Decide about a batch that nobody can vouch for. --not-sent may give its readers a second copy if you are wrong."""
+    if sent is None:
+        fail(["Say --sent or --not-sent."], code=2, as_json=False)
+    with database(settings.load()):
+        scheduling.resolve(batch_id, sent=sent, reason=reason, actor=actor())
+    say(
+        f"Batch {batch_id} is counted as sent."
+        if sent
+        else f"Batch {batch_id} is pending again; a running `broadsheet up` sends it."
+    )
+
+
+@command(issues, example="broadsheet issue rebind 12")
+@issue_argument
+def rebind(issue_id: int) -> None:
+    """Send an issue through the account of the present settings, though it was frozen for another."""
+    with database(settings.load()):
+        provider = scheduling.rebind(issue_id, actor=actor())
+    say(f"Issue {issue_id} is sent through {provider} from now on.")
+
+
+@command(root, example="broadsheet render letter.md -o letter.html --text letter-as-mail.txt")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Where the HTML goes; else stdout."
+)
+@click.option(
+    "--text", "text_output", type=click.Path(path_type=Path, dir_okay=False), help="Where the plain-text part goes."
+)
+@click.option("--subject", help="Else from the file.")
+@click.option("--field", "fields", multiple=True, help="An attribute that readers have; may be given again.")
+def render(
+    file: Path, output: Path | None, text_output: Path | None, subject: str | None, fields: tuple[str, ...]
+) -> None:
+    """Render a file as the mail that would be sent; needs no servers. Merge tags show their fallbacks."""
+    settings.configure(settings.load())
+    source = authoring.read_source(file)
+    masthead = Masthead(name="Your newsletter", sender_name="Your newsletter", postal_address="Your postal address")
+    rendered = authoring.render_source(source, masthead, subject=subject, fields=frozenset(fields), keep_pictures=False)
+    show_draft(source)
+    for warning in rendered.warnings:
+        say(f"[yellow]![/yellow] {plain(warning)}")
+    html, text = authoring.preview(rendered)
+    try:
+        if output is None:
+            click.echo(html)
+        else:
+            output.write_text(html, encoding="utf-8")
+        if text_output is not None:
+            text_output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        fail([f"{error.filename} cannot be written: {error.strerror}."], code=2, as_json=False)
+    say(f"{plain(rendered.subject)}: HTML {len(html.encode()) / 1024:.1f} KB, text {len(text.encode()) / 1024:.1f} KB.")

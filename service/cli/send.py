@@ -1,0 +1,142 @@
+"""`broadsheet send`: text in, readers in, out they go, in one command."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from service import settings
+from service.cli.frame import actor, as_json, command, fail, plain, say, screen
+from service.cli.groups import root
+from service.cli.issue import finish, show_draft
+from service.cli.subscribers import COLUMNS, show_report
+from service.cli.watching import wait_for_ledger
+from service.errors import Conflict, Invalid, NotFound
+from service.operations import authoring, importing, repeating, reporting, scheduling
+from service.operations.repeating import Plan
+from service.running import Running, everything, wait_for_sandbox
+from service.settings import Settings
+
+
+@command(
+    root,
+    example='broadsheet send letter.md --to people.csv --newsletter "The Monthly" --consent "asked for it at the fair, May 2026" --yes',
+)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--to",
+    "people",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="CSV file of readers; the audience is exactly its sendable rows.",
+)
+@click.option("--newsletter", required=True, metavar="NAME", help="Its slug or its name; created when there is none.")
+@click.option("--consent", required=True, help="How these people agreed; kept as evidence.")
+@click.option(
+    "--tracking-consent", help="How they agreed to opens and clicks being counted. Without it nobody is tracked."
+)
+@click.option("--subject", help="Else from the file.")
+@click.option("--from", "sender_address", help="Sender of a new newsletter.")
+@click.option("--postal-address", help="Postal address of a new newsletter.")
+@click.option("--encoding", help="Of the CSV file, when it is not UTF-8.")
+@click.option(
+    "--timeout", type=click.FloatRange(1), default=900, show_default=True, help="Seconds to wait for the ledger."
+)
+@click.option(
+    "--again",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Send this content once more to readers who have it; N is their number, typed.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@as_json
+def send(
+    file: Path,
+    people: Path,
+    newsletter: str,
+    subject: str | None,
+    timeout: float,
+    again: int | None,
+    yes: bool,
+    as_json: bool,
+    **words: Any,
+) -> None:
+    """Import readers, create the issue, send it, and wait until every copy is accounted for.
+
+    Run again with the same text, it sends nothing to anybody who has it.
+    """
+    chosen = settings.load()
+    source = authoring.read_source(file)
+    with everything(chosen) as running:
+        newsletter_id = _newsletter(running.settings, newsletter, words["sender_address"], words["postal_address"])
+        with screen.status("Reading the readers…"):
+            report = importing.import_subscribers(
+                people,
+                newsletter_id=newsletter_id,
+                consent=words["consent"],
+                tracking_consent=words["tracking_consent"],
+                encoding=words["encoding"],
+            )
+        show_report(report)
+        planned = repeating.plan(
+            source,
+            newsletter_id=newsletter_id,
+            import_id=report.import_id,
+            subject=subject,
+            again=again is not None,
+            actor=actor(),
+        )
+        show_draft(source)
+        for warning in planned.rendered.warnings:
+            say(f"[yellow]![/yellow] {plain(warning)}")
+        _agree(planned, again=again, yes=yes, as_json=as_json)
+        found = _send(running, planned, timeout)
+    finish(found, as_json)
+
+
+send.help = f"{send.help}\n\nThe CSV file has a header with `email`. Other columns become attributes, except these and their synonyms:\n\n\b\n{COLUMNS}"
+
+
+def _newsletter(chosen: Settings, name: str, sender: str | None, postal: str | None) -> int:
+    """Find the newsletter by slug or name, or create it. Real mail needs a real sender and a postal address."""
+    slug = authoring.slug_of(name)
+    try:
+        return authoring.find_newsletter(slug)
+    except NotFound:
+        pass
+    if not chosen.sandbox and not (sender and postal):
+        raise Invalid(f"There is no newsletter {slug!r} yet: to create it, give --from and --postal-address.")
+    if not (sender and postal):
+        say("No --from or --postal-address: stand-ins are used, which is fine in the sandbox only.")
+    return authoring.create_newsletter(
+        slug,
+        name=name,
+        sender_address=sender or "news@sandbox.example",
+        postal_address=postal or "No postal address was given",
+        actor=actor(),
+    )
+
+
+def _agree(planned: Plan, *, again: int | None, yes: bool, as_json: bool) -> None:
+    """The last question, with the number in it."""
+    if again is not None and again != planned.readers:
+        raise Conflict(f"--again {again}: it would go to {planned.readers:,} readers. Type that number if you mean it.")
+    if planned.repeated:
+        say(f"Everybody in this file has this content already, by issue {planned.issue_id}. Nothing new is sent.")
+        return
+    if yes:
+        return
+    if as_json or not click.get_text_stream("stdin").isatty():
+        fail([f"It would go to {planned.readers:,} readers. Add --yes if you mean it."], code=2, as_json=as_json)
+    click.confirm(f"Send “{planned.rendered.subject}” to {planned.readers:,} readers?", abort=True, err=True)
+
+
+def _send(running: Running, planned: Plan, timeout: float) -> dict[str, Any]:
+    if not planned.repeated:
+        scheduling.schedule(planned.issue_id, actor=actor())
+    found = wait_for_ledger(planned.issue_id, timeout)
+    if running.settings.sandbox and not running.joined:
+        # Whoever started the sandbox ends it: wait for what it still has to tell.
+        wait_for_sandbox(running.settings, 30)
+        found = reporting.show(planned.issue_id)
+    return found

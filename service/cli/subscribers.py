@@ -1,0 +1,81 @@
+"""Commands on readers."""
+
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from service import settings
+from service.cli.frame import as_json, command, plain, say, screen, show_json
+from service.cli.groups import subscribers
+from service.operations import authoring, importing
+from service.operations.importing import SYNONYMS, ImportReport
+from service.running import database
+
+COLUMNS = "\n".join(f"  {name}: {', '.join(others)}" for name, others in SYNONYMS.items())
+
+
+@command(
+    subscribers,
+    "import",
+    example='broadsheet subscribers import people.csv --newsletter monthly --consent "ticked the box on firm.example/news, March 2026"',
+)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--newsletter", required=True, metavar="SLUG")
+@click.option("--consent", required=True, help="How these people agreed; kept as evidence.")
+@click.option(
+    "--tracking-consent", help="How they agreed to opens and clicks being counted. Without it nobody is tracked."
+)
+@click.option("--encoding", help="Of the file, when it is not UTF-8.")
+@click.option(
+    "--update", "update_existing", is_flag=True, help="Overwrite names and attributes of readers that are known."
+)
+@as_json
+def import_file(
+    file: Path,
+    newsletter: str,
+    consent: str,
+    tracking_consent: str | None,
+    encoding: str | None,
+    update_existing: bool,
+    as_json: bool,
+) -> None:
+    """Import readers from a CSV file. Nobody who left or is suppressed comes back by it.
+
+    A header with a column `email` is required. Other columns become attributes, except these and their synonyms:
+    """
+    with database(settings.load()):
+        newsletter_id = authoring.find_newsletter(newsletter)
+        with screen.status("Reading…"):
+            report = importing.import_subscribers(
+                file,
+                newsletter_id=newsletter_id,
+                consent=consent,
+                tracking_consent=tracking_consent,
+                encoding=encoding,
+                update_existing=update_existing,
+            )
+    if as_json:
+        show_json(report.to_json())
+    else:
+        show_report(report)
+
+
+import_file.help = f"{import_file.help}\n\n\b\n{COLUMNS}"
+
+
+def show_report(report: ImportReport) -> None:
+    """The counts, then the faults by line."""
+    counts = {
+        name: value
+        for name, value in report.to_json().items()
+        if isinstance(value, int) and name not in ("import_id", "faults_total")
+    }
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for name, value in counts.items():
+        table.add_row(name.replace("_", " "), f"{value:,}")
+    screen.print(table)
+    for fault in report.faults[:20]:
+        say(f"  line {fault.line}: {plain(fault.reason)}")
+    if report.faults_total > 20:
+        say(f"  … and {report.faults_total - 20:,} more; --json names up to 1,000.")

@@ -1,0 +1,84 @@
+"""Waits for an issue's ledger to close, and shows it."""
+
+import time
+from typing import Any
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from service.cli.frame import plain, say, screen
+from service.operations import reporting
+
+POLL = 0.5
+_STOPPED = ("paused", "held", "cancelled", "draft")
+
+
+def wait_for_ledger(issue_id: int, timeout: float) -> dict[str, Any]:
+    """Watch the issue until its ledger closes, a person is needed, or the time is up. Returns what `issue show` gives."""
+    deadline = time.monotonic() + timeout
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=screen, transient=True) as progress:
+        task = progress.add_task("Sending", total=None)
+        while True:
+            found = reporting.show(issue_id)
+            ledger = found["ledger"]
+            settled = ledger["candidates"] - ledger["pending"] - ledger["unknown"]
+            progress.update(
+                task,
+                total=ledger["candidates"] or None,
+                completed=settled,
+                description=found["issue"]["state"].capitalize(),
+            )
+            if ledger["closed"] and found["issue"]["state"] != "sending":
+                return found
+            if found["issue"]["state"] in _STOPPED and not _under_way(found):
+                return found
+            if time.monotonic() > deadline:
+                return found
+            time.sleep(POLL)
+
+
+def _under_way(found: dict[str, Any]) -> bool:
+    """A paused issue's requests may still be finishing; its pending batches are not."""
+    return False if found["issue"]["state"] != "cancelled" else found["ledger"]["pending"] > 0
+
+
+def show_issue(found: dict[str, Any]) -> None:
+    """Ledger, events, and what a person must decide, for the eye."""
+    issue, ledger = found["issue"], found["ledger"]
+    say(
+        f"[bold]{plain(issue['subject'])}[/bold]  issue {issue['id']}, {issue['state']}, HTML {issue['html_bytes'] / 1024:.0f} KB"
+    )
+    table = Table(box=None, padding=(0, 3, 0, 0), show_header=False)
+    table.add_row("Readers meant", f"{ledger['candidates']:,}", "")
+    table.add_row(
+        "accepted",
+        f"{ledger['accepted']:,}",
+        f"{ledger['accepted_by_decision']:,} by a person's decision" if ledger["accepted_by_decision"] else "",
+    )
+    for name in ("excluded", "failed"):
+        reasons = ", ".join(f"{n:,} {reason.replace('_', ' ')}" for reason, n in ledger[name].items())
+        table.add_row(name, f"{sum(ledger[name].values()):,}", reasons)
+    table.add_row("pending", f"{ledger['pending']:,}", "")
+    table.add_row("unknown", f"{ledger['unknown']:,}", "")
+    table.add_row(
+        "Ledger",
+        "[green]closed[/green]" if ledger["closed"] else "[yellow]open[/yellow]",
+        f"{found['requests']:,} requests",
+    )
+    screen.print(table)
+    events = {name: n for name, n in found["events"].items() if n}
+    if events:
+        say("Events: " + ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in events.items()))
+    if issue["state_reason"]:
+        say(f"[yellow]{plain(issue['state_reason'])}[/yellow]")
+    for batch in found["unknown_batches"]:
+        say(
+            f"[yellow]Batch {batch['batch']}[/yellow]: {batch['readers']:,} readers, {plain(batch['reason'] or '')}; armed {batch['armed_at']}, "
+            f"{batch['readers_with_events']} of them with events. `broadsheet issue resolve {batch['batch']} --sent|--not-sent --reason …`"
+        )
+
+
+def exit_code(found: dict[str, Any]) -> int:
+    """0 when the issue was sent and its ledger is closed."""
+    return 0 if found["ledger"]["closed"] and found["issue"]["state"] == "sent" else 1

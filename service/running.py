@@ -1,0 +1,236 @@
+"""Makes the product run on this machine for as long as somebody needs it: servers, migrations, processes. Joins what a
+running `broadsheet up` of the same home already provides."""
+
+import fcntl
+import json
+import os
+import socket
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import redis
+
+from service import db, embedded, factory
+from service.errors import BroadsheetError
+from service.migrations import runner
+from service.procfile import read_procfile
+from service.settings import ROOT, Settings
+from service.supervisor import Process, Supervisor
+
+OnLine = Callable[[str, str], None]
+START_TIMEOUT = 60.0
+OLDEST_REDIS = (6, 2)
+
+
+@dataclass
+class Running:
+    """What runs: `joined` means that somebody else's `up` provides it."""
+
+    settings: Settings
+    joined: bool
+    supervisor: Supervisor | None = None
+
+
+@contextmanager
+def database(chosen: Settings) -> Iterator[Settings]:
+    """This process wired to the servers, started if need be, and to a migrated database."""
+    with ExitStack() as stack:
+        if chosen.embedded:
+            _make_home(chosen.home)
+            servers = stack.enter_context(embedded.running(chosen.home))
+            chosen = chosen.connected(servers.database_url, servers.redis_url)
+        chosen = _like_running_up(chosen)
+        factory.wire(chosen)
+        db.check_server()
+        check_redis(chosen.redis_url)
+        runner.upgrade(db.engine())
+        factory.check_installation()
+        stack.callback(lambda: db.engine().dispose())
+        yield chosen
+
+
+@contextmanager
+def everything(chosen: Settings, *, on_line: OnLine | None = None, announce: bool = False) -> Iterator[Running]:
+    """Web, a worker for each queue, beat and, where it applies, the sandbox. `announce`: be the home's `up`, which other
+    commands join. Raises BroadsheetError when something does not come up."""
+    with database(chosen) as connected:
+        if not announce and running_up(connected.home) is not None:
+            yield Running(connected, joined=True)
+            return
+        connected = connected if announce else _with_free_ports(connected)
+        factory.wire(connected)
+        with ExitStack() as stack:
+            if announce:
+                stack.enter_context(_announced(connected))
+            supervisor = Supervisor(processes(connected), log_directory=connected.home / "log", on_line=on_line)
+            stack.callback(supervisor.stop)
+            supervisor.start()
+            _wait_until_up(connected)
+            yield Running(connected, joined=False, supervisor=supervisor)
+
+
+def processes(chosen: Settings) -> list[Process]:
+    """The Procfile's processes, with the environment that each needs."""
+    environment = environment_of(chosen)
+    found = []
+    for name, command in read_procfile(ROOT / "Procfile").items():
+        if name == "sandbox" and not chosen.sandbox:
+            continue
+        found.append(Process(name=name, command=command, environment=environment))
+    return found
+
+
+def environment_of(chosen: Settings) -> dict[str, str]:
+    """The environment of a child: this one's, with the addresses that were settled here."""
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+        "PYTHONPATH": str(ROOT),
+        "PYTHONUNBUFFERED": "1",
+        "BROADSHEET_HOME": str(chosen.home),
+        "DATABASE_URL": chosen.database_url,
+        "REDIS_URL": chosen.redis_url,
+        "PORT": str(chosen.port),
+        "SANDBOX_PORT": str(chosen.sandbox_port),
+        "SENDING_WORKERS": str(chosen.sending_workers),
+        "SENDGRID_BATCH_SIZE": str(chosen.batch_size),
+        # A proxy would swallow what is meant for this machine.
+        "NO_PROXY": ",".join(filter(None, ("127.0.0.1,localhost", os.environ.get("NO_PROXY", "")))),
+    }
+    for name in ("DATABASE_URL_FILE", "REDIS_URL_FILE"):
+        environment.pop(name, None)
+    if chosen.embedded:
+        environment["BROADSHEET_EMBEDDED"] = "1"
+    if chosen.sandbox:
+        environment |= {
+            "SANDBOX_HOME": str(chosen.home / "sandbox"),
+            "SANDBOX_API_KEY": chosen.sendgrid_api_key,
+            "SANDBOX_WEBHOOK_KEY": str(chosen.sandbox_webhook_key),
+            "SANDBOX_WEBHOOK_URL": f"http://127.0.0.1:{chosen.port}/webhooks/sendgrid",
+        }
+    return environment
+
+
+def running_up(home: Path) -> dict[str, int] | None:
+    """The ports of the home's running `up`, or None. A lock tells, which dies with its process."""
+    try:
+        with (home / "run" / "up.lock").open("r+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                found: dict[str, int] = json.loads((home / "run" / "up.json").read_text())
+                return found
+    except (OSError, ValueError):
+        pass
+    return None
+
+
+def check_redis(url: str) -> None:
+    """Refuse a Redis that is unreachable or too old, in one line. Raises BroadsheetError."""
+    try:
+        with redis.Redis.from_url(url, socket_connect_timeout=3, socket_timeout=5) as client:
+            version = str(client.info("server")["redis_version"])
+    except (redis.RedisError, OSError, ValueError) as error:
+        raise BroadsheetError(f"REDIS_URL: Redis cannot be reached: {str(error).splitlines()[0]}") from None
+    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_REDIS:
+        raise BroadsheetError(f"REDIS_URL: Redis 6.2 or newer, or Valkey, is needed; this is {version}.")
+
+
+def _make_home(home: Path) -> None:
+    try:
+        home.mkdir(mode=0o711, parents=True, exist_ok=True)
+        (home / "log").mkdir(mode=0o700, exist_ok=True)
+        (home / "run").mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise BroadsheetError(
+            f"BROADSHEET_HOME: {home} cannot be made: {error.strerror}. Set it to a folder that you may write to."
+        ) from None
+
+
+def _like_running_up(chosen: Settings) -> Settings:
+    """With the ports of the running `up`, so that links made here are its."""
+    if (ports := running_up(chosen.home)) is None:
+        return chosen
+    return _with_ports(chosen, ports["port"], ports["sandbox_port"])
+
+
+def _with_free_ports(chosen: Settings) -> Settings:
+    """The set ports where they are free, else any: nobody was told them yet."""
+    return _with_ports(
+        chosen, _free(chosen.port), _free(chosen.sandbox_port) if chosen.sandbox else chosen.sandbox_port
+    )
+
+
+def _with_ports(chosen: Settings, port: int, sandbox_port: int) -> Settings:
+    public = chosen.public_url.replace(f"http://127.0.0.1:{chosen.port}", f"http://127.0.0.1:{port}")
+    provider_url = f"http://127.0.0.1:{sandbox_port}" if chosen.sandbox else chosen.sendgrid_url
+    return replace(chosen, port=port, sandbox_port=sandbox_port, public_url=public, sendgrid_url=provider_url)
+
+
+def _free(port: int) -> int:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
+        chosen: int = probe.getsockname()[1]
+        return chosen
+
+
+@contextmanager
+def _announced(chosen: Settings) -> Iterator[None]:
+    """Hold the home's `up` lock and say where things are. Raises BroadsheetError when another `up` holds it."""
+    folder = chosen.home / "run"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (folder / "up.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BroadsheetError(f"`broadsheet up` is running for {chosen.home} already.") from None
+        (folder / "up.json").write_text(json.dumps({"port": chosen.port, "sandbox_port": chosen.sandbox_port}))
+        yield
+
+
+def _wait_until_up(chosen: Settings) -> None:
+    places = [("web", f"http://127.0.0.1:{chosen.port}/healthz")]
+    if chosen.sandbox:
+        places.append(("sandbox", f"http://127.0.0.1:{chosen.sandbox_port}/healthz"))
+    deadline = time.monotonic() + START_TIMEOUT
+    for name, url in places:
+        while not _answers(url):
+            if time.monotonic() > deadline:
+                raise BroadsheetError(
+                    f"{name} did not come up within {START_TIMEOUT:.0f} s; see {chosen.home / 'log' / name}.log"
+                )
+            time.sleep(0.1)
+
+
+def _answers(url: str) -> bool:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def wait_for_sandbox(chosen: Settings, seconds: float) -> bool:
+    """Wait until the sandbox has delivered its events and all payloads are taken in."""
+    deadline = time.monotonic() + seconds
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    while time.monotonic() < deadline:
+        with opener.open(f"http://127.0.0.1:{chosen.sandbox_port}/sandbox/events/pending", timeout=10) as answer:
+            pending = json.load(answer)["pending"]
+        with db.transaction() as tx:
+            pending += tx.execute("SELECT count(*) FROM payloads WHERE state = 'pending'").scalar_one()
+        if pending == 0:
+            return True
+        time.sleep(0.2)
+    return False

@@ -1,0 +1,73 @@
+"""The migrations make what the models say, go up and down, and refuse what no state allows."""
+
+import itertools
+
+import psycopg
+import pytest
+from sqlalchemy import create_engine, make_url, text
+
+from service import db
+from service.domain import states
+from service.migrations import runner
+from service.settings import Settings
+
+
+@pytest.fixture
+def scratch(installation: Settings):  # type: ignore[no-untyped-def]
+    """A database of its own, without tables."""
+    name = "scratch"
+    with db.engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text(f"DROP DATABASE IF EXISTS {name}"))
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    engine = create_engine(make_url(installation.database_url).set(database=name))
+    yield engine
+    engine.dispose()
+
+
+def test_migrations_go_up_down_and_up_again_and_leave_nothing(scratch) -> None:  # type: ignore[no-untyped-def]
+    runner.upgrade(scratch)
+    assert runner.is_current(scratch)
+    runner.downgrade(scratch, "base")
+    with scratch.connect() as connection:
+        left = connection.execute(
+            text("SELECT relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE nspname = 'public' AND relname NOT LIKE 'alembic%'")
+        ).all()
+    assert left == []
+    runner.upgrade(scratch)
+    assert runner.is_current(scratch)
+
+
+def test_models_match_migrations(scratch) -> None:  # type: ignore[no-untyped-def]
+    runner.upgrade(scratch)
+    assert runner.differences(scratch) == []
+
+
+@pytest.mark.parametrize("kind", states.MOVES)
+def test_the_database_allows_exactly_the_moves_of_the_domain(database: Settings, kind: str) -> None:
+    table = states.MOVES[kind]
+    with db.engine().connect() as connection:
+        moves = {tuple(row) for row in connection.execute(text("SELECT before, after FROM moves WHERE kind = :kind"), {"kind": kind})}
+    assert moves == {(before, after) for before, afters in table.items() for after in afters}
+
+
+def test_the_database_refuses_every_other_move(database: Settings, sql) -> None:  # type: ignore[no-untyped-def]
+    sql("INSERT INTO newsletters (slug, name, sender_name, sender_address, postal_address) VALUES ('n', 'N', 'N', 'n@n.example', 'x')")
+    sql(
+        "INSERT INTO issues (newsletter_id, subject, source, content_hash, audience_hash, sender_name, sender_address, tracking_policy, marker)"
+        " SELECT id, 's', 's', '', '', 'n', 'n', 'none', 'm' FROM newsletters"
+    )
+    for before, after in itertools.permutations(states.ISSUE, 2):
+        sql("SET session_replication_role = replica; UPDATE issues SET state = '" + before + "'; SET session_replication_role = origin")
+        if after in states.ISSUE[before]:
+            sql("UPDATE issues SET state = %s", after)
+        else:
+            with pytest.raises(psycopg.errors.CheckViolation):
+                sql("UPDATE issues SET state = %s", after)
+
+
+@pytest.mark.parametrize("table", ["consent_records", "consent_wordings", "audit_entries"])
+@pytest.mark.parametrize("statement", ["DELETE FROM {}", "TRUNCATE {} CASCADE", "UPDATE {} SET {column} = {column}"])
+def test_what_must_be_provable_cannot_be_changed(database: Settings, sql, table: str, statement: str) -> None:  # type: ignore[no-untyped-def]
+    column = {"consent_records": "method", "consent_wordings": "wording", "audit_entries": "actor"}[table]
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        sql(statement.format(table, column=column))
