@@ -1,0 +1,161 @@
+"""Renders one version of an issue: an author's Markdown in, everything that is frozen and sent out.
+
+What differs between readers stays a placeholder. Refuses, with every problem at once, whatever could not be sent well.
+"""
+
+import html
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from lxml.html import HtmlElement
+
+from service.domain.personalisation import SYSTEM_FIELDS, Tag
+from service.rendering import commonmark, design, finishing, headline, inlining, textpart
+from service.rendering import pictures as picturing
+from service.rendering.design import Masthead
+from service.rendering.headline import Headline
+from service.rendering.inspecting import Inspector
+from service.rendering.phrases import phrases
+from service.rendering.pictures import Picture
+from service.rendering.placing import Placements
+from service.rendering.problems import Findings, RenderError
+from service.rendering.sanitising import sanitise
+from service.rendering.source import read
+
+__all__ = ["Masthead", "Picture", "RenderError", "Rendered", "local_pictures", "render"]
+
+KB = 1024
+MAX_HTML = 102 * KB
+LARGE_HTML = 90 * KB
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What is frozen. Placeholder i in subject, preheader, HTML and text stands for `tags[i]`."""
+
+    subject: str
+    preheader: str
+    html: str
+    text: str
+    tags: tuple[Tag, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """An issue between Markdown and design: safe trees, tags still marked. `title` is None where the text has its own."""
+
+    head: Headline
+    title: HtmlElement | None
+    body: HtmlElement
+    notes: HtmlElement
+    jumps: list[tuple[str, int]]
+
+
+def local_pictures(markdown: str) -> list[str]:
+    """Relative paths of the pictures that the Markdown needs, in order, each once; never one that leads out of its folder.
+
+    Raises RenderError for what is no text at all.
+    """
+    source = read(markdown, Findings())
+    marked, _errors = Placements(()).mark(source.body)
+    parsed = commonmark.parse(commonmark.parser(), marked)
+    found = (picturing.local_path(token) for token in picturing.images([*parsed.body, *parsed.notes]))
+    return list(dict.fromkeys(path for path in found if path))
+
+
+def render(
+    markdown: str,
+    masthead: Masthead,
+    *,
+    subject: str | None = None,
+    fields: Iterable[str] = (),
+    pictures: Mapping[str, Picture] = MappingProxyType({}),
+    leave_text: str = "",
+) -> Rendered:
+    """Render one version of an issue. The same arguments give the same bytes.
+
+    `subject` comes before the front matter's, and that before the first heading. `fields` are the attributes that tags
+    may name beside first_name, last_name and language. `pictures` has an entry for each of `local_pictures`.
+    Raises RenderError with all problems.
+    """
+    findings = Findings()
+    placements = Placements(fields)
+    design.check(masthead, findings)
+    draft = _read(markdown, subject, Inspector(pictures, masthead.public_url, findings), placements)
+    leave_text = leave_text or phrases(masthead.language).leave
+    text = textpart.compose(
+        masthead, title=draft.title, body=draft.body, notes=draft.notes, leave_text=leave_text, placements=placements
+    )
+    page = _page(masthead, draft, leave_text, placements, findings)
+    _check_size(page, findings)
+    inlined = inlining.inline_styles(page)
+    _check_size(inlined, findings)
+    rendered_subject = placements.place(draft.head.subject, "text")
+    preheader = placements.place(draft.head.preheader, "text")
+    _warn_of_missing_defaults(placements.tags, findings)
+    return Rendered(rendered_subject, preheader, inlined, text, placements.tags, findings.warnings)
+
+
+def _read(markdown: str, subject: str | None, inspector: Inspector, placements: Placements) -> _Draft:
+    findings = inspector.findings
+    source = read(markdown, findings)
+    # Empty lines for the front matter keep every line's number what the author sees.
+    marked, errors = placements.mark("\n" * (source.first_line - 1) + source.body)
+    for error in errors:
+        findings.problem(error.advice, line=error.line)
+    md = commonmark.parser()
+    parsed = commonmark.parse(md, marked)
+    inspector.inspect(parsed)
+    head = headline.read(source.entries, parsed.first_heading, placements, subject, findings)
+    body, notes = sanitise(commonmark.html_of(md, parsed.body)), sanitise(commonmark.html_of(md, parsed.notes))
+    if not body.text_content().strip() and body.find(".//img") is None:
+        findings.problem("there is nothing to send; write some text below the front matter and the heading")
+    findings.raise_if_any()
+    title = None
+    if parsed.title is not None:
+        title = sanitise(commonmark.inline_html_of(md, parsed.title))
+    elif parsed.first_heading is None:
+        title = sanitise(html.escape(head.subject))
+    return _Draft(head, title, body, notes, inspector.jumps)
+
+
+def _page(masthead: Masthead, draft: _Draft, leave_text: str, placements: Placements, findings: Findings) -> str:
+    trees = [tree for tree in (draft.title, draft.body, draft.notes) if tree is not None]
+    finishing.finish(trees, draft.jumps, placements, masthead.language, findings)
+    findings.raise_if_any()
+    content = design.Content(
+        subject=placements.place(html.escape(draft.head.subject), "html"),
+        preheader=placements.place(html.escape(draft.head.preheader), "html"),
+        title="" if draft.title is None else finishing.inner_html(draft.title),
+        body=finishing.inner_html(draft.body),
+        notes=finishing.inner_html(draft.notes),
+        leave_url=placements.leave_url("url"),
+        leave_text=leave_text,
+    )
+    return design.pour(masthead, content)
+
+
+def _check_size(page: str, findings: Findings) -> None:
+    """Gmail cuts a mail at about 102 KB, and with it the leave link. Tracked links make it grow after us."""
+    size = len(page.encode())
+    if size > MAX_HTML:
+        raise RenderError(
+            [
+                f"the mail has {size / KB:.0f} KB of HTML and Gmail cuts it at 102 KB, leave link and all; shorten the text"
+            ]
+        )
+    if size > LARGE_HTML:
+        findings.warning(
+            f"the mail has {size / KB:.0f} KB of HTML; Gmail cuts it at 102 KB, and tracked links are longer"
+        )
+
+
+def _warn_of_missing_defaults(tags: tuple[Tag, ...], findings: Findings) -> None:
+    for tag in tags:
+        if tag.default is None and tag.field not in SYSTEM_FIELDS:
+            findings.warning(
+                f"{{{{ {tag.field} }}}} has no default: readers without one get no copy; write"
+                f' {{{{ {tag.field} | default: "…" }}}} to reach them too'
+            )

@@ -1,0 +1,25 @@
+"""The few words a design says itself, in the languages it knows; English for the others."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Phrases:
+    """`why` holds {name}, the newsletter's."""
+
+    notes: str
+    why: str
+    leave: str
+
+
+_PHRASES = {
+    "en": Phrases("Notes", "You receive {name} because you subscribed to it.", "Leave this newsletter"),
+    "zh": Phrases("注释", "您收到《{name}》，是因为您订阅了它。", "退订本通讯"),
+    "de": Phrases("Anmerkungen", "Sie erhalten {name}, weil Sie es abonniert haben.", "Diesen Newsletter abbestellen"),
+    "fr": Phrases("Notes", "Vous recevez {name} parce que vous y êtes abonné.", "Se désabonner de cette lettre"),
+}
+
+
+def phrases(language: str) -> Phrases:
+    """The phrases of a language such as "en" or "zh-Hans"."""
+    return _PHRASES.get(language.lower().split("-")[0].split("_")[0], _PHRASES["en"])

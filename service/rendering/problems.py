@@ -1,0 +1,39 @@
+"""What is wrong with an author's text, gathered so that all of it can be said at once."""
+
+
+class RenderError(ValueError):
+    """The content cannot be sent as it is. `problems`: "line N: what is wrong and what to do", one each."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class Findings:
+    """Problems (nothing can be rendered) and warnings (it can, but look), each said once and in the order of lines."""
+
+    def __init__(self) -> None:
+        self._problems: dict[str, int] = {}
+        self._warnings: dict[str, int] = {}
+
+    def problem(self, text: str, *, line: int | None = None) -> None:
+        """Something that stops the rendering; `line` is None where it belongs to no line."""
+        self._problems.setdefault(_placed(text, line), line or 0)
+
+    def warning(self, text: str, *, line: int | None = None) -> None:
+        """Something to look at before sending."""
+        self._warnings.setdefault(_placed(text, line), line or 0)
+
+    def raise_if_any(self) -> None:
+        """Stop with all problems so far."""
+        if self._problems:
+            raise RenderError(sorted(self._problems, key=lambda text: self._problems[text]))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """All warnings so far, by line."""
+        return tuple(sorted(self._warnings, key=lambda text: self._warnings[text]))
+
+
+def _placed(text: str, line: int | None) -> str:
+    return text if line is None else f"line {line}: {text}"
