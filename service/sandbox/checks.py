@@ -1,6 +1,7 @@
 """The small rules that the root of a request and its personalizations share: addresses, headers, maps of strings."""
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from service.sandbox.answers import Error, error
@@ -18,6 +19,7 @@ RESERVED_HEADERS = frozenset(
     )
 )  # fmt: skip
 CUSTOM_ARGS_BYTES = 10_000
+_STRINGS = frozenset((str,))
 NO_ADDRESS = "Does not contain a valid address."
 
 
@@ -50,15 +52,25 @@ def check_headers(headers: Any, field: str, topic: str) -> list[Error]:
         return [error("The headers parameter must be an object of header names and string values.", field, topic)]
     found = []
     for name, value in headers.items():
-        if name.lower() in RESERVED_HEADERS:
-            text = f"The header {name} is reserved and may not be set. Please choose a different name."
-            found.append(error(text, f"{field}.{name}", topic))
-        elif not _HEADER_NAME.match(name):
-            text = "Header names must be ASCII characters without spaces or colons."
-            found.append(error(text, f"{field}.{name}", topic))
+        fault = _name_fault(name)
+        if fault:
+            found.append(error(fault, f"{field}.{name}", topic))
         if not isinstance(value, str):
             found.append(error("The header value must be a string.", f"{field}.{name}", topic))
     return found
+
+
+@lru_cache(maxsize=256)
+def _name_fault(name: str) -> str | None:
+    if name.lower() in RESERVED_HEADERS:
+        return f"The header {name} is reserved and may not be set. Please choose a different name."
+    if not _HEADER_NAME.match(name):
+        return "Header names must be ASCII characters without spaces or colons."
+    return None
+
+
+def only_strings(mapping: dict[str, Any]) -> bool:
+    return _STRINGS.issuperset(map(type, mapping.values()))
 
 
 def check_strings(mapping: Any, field: str, topic: str, *, may_be_empty: bool = True) -> list[Error]:
@@ -68,6 +80,8 @@ def check_strings(mapping: Any, field: str, topic: str, *, may_be_empty: bool = 
         return [error(f"The {name} parameter must be an object of key/value pairs.", field, topic)]
     if not mapping and not may_be_empty:
         return [error(f"The {name} object, when used, must have at least one key/value pair.", field, topic)]
+    if only_strings(mapping):
+        return []
     return [
         error(f"The {name} values must be strings.", f"{field}.{key}", topic)
         for key, value in mapping.items()
@@ -77,7 +91,8 @@ def check_strings(mapping: Any, field: str, topic: str, *, may_be_empty: bool = 
 
 def size_of(mapping: dict[str, Any]) -> int:
     """Bytes of the keys and string values together, as UTF-8."""
-    text = "".join(mapping) + "".join(value for value in mapping.values() if isinstance(value, str))
+    values = mapping.values() if only_strings(mapping) else [one for one in mapping.values() if isinstance(one, str)]
+    text = "".join(mapping) + "".join(values)
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 

@@ -29,7 +29,9 @@ def blueprint(parts: Parts) -> Blueprint:
         limit = request.args.get("limit", 50, type=int)
         if not 1 <= limit <= MOST_MAILS:
             return refuse(f"limit must be 1 to {MOST_MAILS}")
-        found = parts.store.copies(address=request.args.get("to", "").strip(), limit=limit)
+        # No address holds a space, but many clients forget to encode the plus sign of one that has it.
+        address = request.args.get("to", "").strip().replace(" ", "+")
+        found = parts.store.copies(address=address, limit=limit)
         return answer([shown(parts, copy) for copy in found])
 
     @routes.delete("/messages")

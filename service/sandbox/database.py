@@ -20,7 +20,7 @@ CREATE INDEX IF NOT EXISTS request_waiting ON request (due) WHERE generated = 0 
 CREATE TABLE IF NOT EXISTS body (request INTEGER PRIMARY KEY, gzipped BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS recipient (
     id INTEGER PRIMARY KEY AUTOINCREMENT, request INTEGER NOT NULL, position INTEGER NOT NULL, address TEXT NOT NULL,
-    issue TEXT, fingerprint BLOB NOT NULL
+    issue TEXT, fingerprint TEXT NOT NULL
 );
 -- One index for both questions, "what did this address get" and "who got something twice": the second reads the
 -- whole index in order and never sorts.

@@ -64,7 +64,7 @@ class Webhook:
     def stop(self) -> None:
         self._stopping.set()
         if self._thread.is_alive():
-            self._thread.join(timeout=_PATIENCE)
+            self._thread.join(timeout=3)
 
     def _run(self) -> None:
         while not self._stopping.is_set():

@@ -1,5 +1,6 @@
 """Carries out one misbehaviour: a wrong answer, a spoilt one, or none at all, down to the socket. Decides nothing."""
 
+import contextlib
 import select
 import socket
 import struct
@@ -86,11 +87,14 @@ def _drip(rule: Rule, request_id: str, _named: int) -> Response:
 
 
 def _raw(act: Callable[[socket.socket], object]) -> Response:
-    """Hands the socket to `act` and then closes it without a word from the server."""
+    """Hands the socket to `act` and then closes it without a word from the server; a client that left is no fault."""
     connection: socket.socket = request.environ["werkzeug.socket"]
 
     def body() -> Iterator[bytes]:
-        act(connection)
+        with contextlib.suppress(OSError):
+            act(connection)
+            # Without it the server would wait on this connection for a next request.
+            connection.shutdown(socket.SHUT_RDWR)
         raise ConnectionResetError
         yield b""
 
