@@ -20,46 +20,12 @@ _ENCODED_LABEL = "xn--"
 _AROUND = " \t\r\n\u00a0\u3000\u200b\u2060\ufeff"
 """Stripped at both ends: white space, and the invisible characters that spreadsheets and web pages leave there."""
 
-ROLES = frozenset(
-    [
-        "abuse",
-        "accounts",
-        "admin",
-        "administrator",
-        "billing",
-        "careers",
-        "compliance",
-        "contact",
-        "dpo",
-        "enquiries",
-        "hello",
-        "help",
-        "helpdesk",
-        "hostmaster",
-        "hr",
-        "info",
-        "inquiries",
-        "jobs",
-        "legal",
-        "mail",
-        "marketing",
-        "newsletter",
-        "no-reply",
-        "noreply",
-        "office",
-        "postmaster",
-        "press",
-        "privacy",
-        "reception",
-        "root",
-        "sales",
-        "security",
-        "service",
-        "support",
-        "team",
-        "webmaster",
-    ]
-)
+_ROLES = """
+    abuse accounts admin administrator billing careers compliance contact dpo enquiries hello help helpdesk hostmaster hr info
+    inquiries jobs legal mail marketing newsletter no-reply noreply office postmaster press privacy reception root sales
+    security service support team webmaster
+"""
+ROLES = frozenset(_ROLES.split())
 
 
 class AddressError(ValueError):

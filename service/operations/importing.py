@@ -1,0 +1,243 @@
+"""Imports readers from a file, all of it or nothing, and says what became of every row. Refuses to revive anybody: who
+left, is suppressed or objected to tracking stays so, whatever the file says."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import psycopg
+
+from service.db import Transaction, transaction
+from service.errors import Invalid, NotFound
+from service.operations.importing_file import Records, RowFault, Source, opened
+from service.operations.importing_rows import SYNONYMS, Columns, Row, RowError, RowReader, read_header
+from service.operations.importing_taking import sha256_of, take
+
+__all__ = ["SYNONYMS", "ImportReport", "RowFault", "import_subscribers"]
+
+FAULTS_KEPT = 1000
+PROGRESS_EVERY = 5000
+MAXIMUM_WORDING = 20_000
+_LOCK = 0x494D504F  # any number that nobody else takes: "IMPO"
+
+_STAGING = """
+    CREATE TEMPORARY TABLE incoming (
+        line integer, address text, normalised_address text, email_key bytea, first_name text, last_name text, language text,
+        attributes jsonb, agrees boolean, objects boolean
+    ) ON COMMIT DROP
+"""
+_COUNTS = """
+    SELECT count(*) AS readers, count(*) FILTER (WHERE r.outcome = 'suppressed') AS suppressed,
+        count(i.subscriber_id) AS sendable,
+        count(*) FILTER (WHERE i.subscriber_id IS NOT NULL AND c.added) AS added,
+        count(*) FILTER (WHERE i.subscriber_id IS NOT NULL AND NOT c.added) AS updated
+    FROM readers r
+    LEFT JOIN imported_rows i ON i.import_id = :import AND i.subscriber_id = r.subscriber_id
+    LEFT JOIN (SELECT subscriber_id, bool_or(what = 'added') AS added FROM changes GROUP BY 1) c ON c.subscriber_id = r.subscriber_id
+"""
+_REFUSED = """
+    SELECT i.line, 'The same address as in line ' || r.line || '; that row was taken as the first.' AS reason
+    FROM incoming i JOIN readers r ON r.email_key = i.email_key WHERE i.line <> r.line
+    UNION ALL
+    SELECT line, CASE outcome
+        WHEN 'left' THEN 'This reader left the newsletter. An import brings nobody back; they can sign up again themselves.'
+        ELSE 'This address is suppressed ('
+            || (SELECT string_agg(p.kind, ', ' ORDER BY p.kind) FROM suppressions p WHERE p.email_key = readers.email_key AND p.lifted_at IS NULL)
+            || '). An import lifts no suppression.'
+    END FROM readers WHERE outcome <> 'taken'
+    ORDER BY 1 LIMIT :limit
+"""
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What became of every row: `rows` = added + updated + unchanged + duplicates + invalid + suppressed + left.
+
+    `added` are new to this newsletter; `sendable` are those it may be sent to after the import. `faults` are the first
+    thousand rows not taken, in the file's order, `faults_total` is how many there were; their reasons may quote the file.
+    """
+
+    import_id: int
+    rows: int
+    added: int
+    updated: int
+    unchanged: int
+    duplicates: int
+    invalid: int
+    suppressed: int
+    left: int
+    sendable: int
+    faults: tuple[RowFault, ...]
+    faults_total: int
+    notes: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dictionary, for `--json`."""
+        return asdict(self)
+
+
+def import_subscribers(
+    path: Path,
+    *,
+    newsletter_id: int,
+    consent: str,
+    tracking_consent: str | None = None,
+    encoding: str | None = None,
+    update_existing: bool = False,
+    on_progress: Callable[[int], None] | None = None,
+) -> ImportReport:
+    """Import a file of readers who agreed to this newsletter, as the words of `consent` say: how, where and when.
+
+    `tracking_consent` says the same for tracking: of those whose row says yes or, without a `tracking` column, of all.
+    What is known of a reader is kept unless `update_existing`; an empty cell never removes anything.
+    `on_progress` is told how many rows were read. Raises Invalid (one line for each problem) and NotFound; then, and when
+    the process is killed, nothing of the file is in the database.
+    """
+    wordings = _wordings(consent, tracking_consent)
+    with opened(path, encoding) as source, transaction() as tx:
+        if tx.execute("SELECT FROM newsletters WHERE id = :id", id=newsletter_id).one_or_none() is None:
+            raise NotFound(f"There is no newsletter with the number {newsletter_id}.")
+        staged = _Staged(source, tracking_agreed=tracking_consent is not None)
+        staged.copy(tx, on_progress)
+        import_id = _begin(tx, path, source, newsletter_id, wordings)
+        take(tx, import_id, newsletter_id, wordings, update_existing)
+        report = _report(tx, import_id, staged)
+        counts = {
+            name: value for name, value in report.to_json().items() if name not in ("import_id", "faults", "notes")
+        }
+        tx.execute(
+            "UPDATE imports SET counts = CAST(:counts AS jsonb) WHERE id = :id", counts=json.dumps(counts), id=import_id
+        )
+    return report
+
+
+def _wordings(consent: str, tracking_consent: str | None) -> list[str | None]:
+    """Both texts, stripped. Raises Invalid for one that is no evidence."""
+    problems = []
+    for text, purpose in ((consent, "consent"), (tracking_consent, "tracking consent")):
+        if text is None:
+            continue
+        if not text.strip():
+            problems.append(
+                f"The {purpose} text is empty. Say how these readers agreed, such as “Sign-up form on our site, 2026”."
+            )
+        elif len(text) > MAXIMUM_WORDING:
+            problems.append(
+                f"The {purpose} text has {len(text):,} characters; at most {MAXIMUM_WORDING:,} are kept. Shorten it."
+            )
+        elif "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+            problems.append(f"The {purpose} text holds a character that cannot be stored; type it again.")
+    if problems:
+        raise Invalid(*problems)
+    return [consent.strip(), tracking_consent and tracking_consent.strip()]
+
+
+class _Staged:
+    """The file's rows on their way into the staging table, and what was wrong with the others."""
+
+    def __init__(self, source: Source, *, tracking_agreed: bool) -> None:
+        self._records = Records(source.text)
+        self._reader = RowReader(
+            _header(self._records), tracking_agreed=tracking_agreed, delimiter=self._records.delimiter
+        )
+        self.rows = 0
+        self.invalid = 0
+        self.faults: list[RowFault] = []
+
+    @property
+    def ignored_yes(self) -> int:
+        return self._reader.ignored_yes
+
+    def copy(self, tx: Transaction, on_progress: Callable[[int], None] | None) -> None:
+        """COPY is five times as fast as inserts, and holds one row at a time."""
+        tx.execute(_STAGING)
+        connection = cast("psycopg.Connection[Any]", tx.session.connection().connection.driver_connection)
+        with connection.cursor() as cursor, cursor.copy(f"COPY incoming ({', '.join(Row._fields)}) FROM STDIN") as copy:
+            for row in self._rows(on_progress):
+                copy.write_row(row)
+        tx.execute("ANALYZE incoming")
+
+    def _rows(self, on_progress: Callable[[int], None] | None) -> Iterator[Row]:
+        for record in self._records:
+            self.rows += 1
+            if isinstance(record, RowFault):
+                self._fault(record)
+            else:
+                try:
+                    yield self._reader.read(*record)
+                except RowError as error:
+                    self._fault(RowFault(record[0], str(error)))
+            if on_progress and self.rows % PROGRESS_EVERY == 0:
+                on_progress(self.rows)
+        if on_progress and self.rows % PROGRESS_EVERY:
+            on_progress(self.rows)
+
+    def _fault(self, fault: RowFault) -> None:
+        self.invalid += 1
+        if len(self.faults) < FAULTS_KEPT:
+            self.faults.append(fault)
+
+
+def _header(records: Records) -> Columns:
+    first = next(iter(records), None)
+    if first is None:
+        raise Invalid(
+            "The file has no line that names the columns. Put a line such as email,first_name,last_name first."
+        )
+    if isinstance(first, RowFault):
+        raise Invalid(f"Line {first.line}, which must name the columns, cannot be read. {first.reason}")
+    return read_header(first[1])
+
+
+def _begin(tx: Transaction, path: Path, source: Source, newsletter_id: int, wordings: list[str | None]) -> int:
+    # From here on one import at a time: two that name the same readers would otherwise wait for each other's rows.
+    tx.execute("SELECT pg_advisory_xact_lock(:lock)", lock=_LOCK)
+    for wording in wordings:
+        if wording is not None:
+            tx.execute(
+                "INSERT INTO consent_wordings (sha256, wording) VALUES (:sha256, :wording) ON CONFLICT DO NOTHING",
+                sha256=sha256_of(wording),
+                wording=wording,
+            )
+    return int(
+        tx.execute(
+            """INSERT INTO imports (newsletter_id, file_name, file_sha256, consent, tracking_consent)
+               VALUES (:newsletter, :name, :sha256, :consent, :tracking_consent) RETURNING id""",
+            newsletter=newsletter_id,
+            name=path.name.encode("utf-8", "replace").decode("utf-8"),
+            sha256=source.sha256,
+            consent=wordings[0],
+            tracking_consent=wordings[1],
+        ).scalar_one()
+    )
+
+
+def _report(tx: Transaction, import_id: int, staged: _Staged) -> ImportReport:
+    counts = tx.execute(_COUNTS, {"import": import_id}).one()
+    duplicates = staged.rows - staged.invalid - counts.readers
+    refused = [RowFault(row.line, row.reason) for row in tx.execute(_REFUSED, limit=FAULTS_KEPT)]
+    # Rows to mend come before rows that nobody needs to mend, where there is no room for all.
+    faults = sorted((staged.faults + refused)[:FAULTS_KEPT], key=lambda fault: fault.line)
+    left = counts.readers - counts.suppressed - counts.sendable
+    notes = []
+    if staged.ignored_yes:
+        notes.append(
+            f"{staged.ignored_yes:,} rows say yes to tracking, which was ignored: say how these readers agreed to it (--tracking-consent)."
+        )
+    return ImportReport(
+        import_id=import_id,
+        rows=staged.rows,
+        added=counts.added,
+        updated=counts.updated,
+        unchanged=counts.sendable - counts.added - counts.updated,
+        duplicates=duplicates,
+        invalid=staged.invalid,
+        suppressed=counts.suppressed,
+        left=left,
+        sendable=counts.sendable,
+        faults=tuple(faults),
+        faults_total=staged.invalid + duplicates + counts.suppressed + left,
+        notes=tuple(notes),
+    )

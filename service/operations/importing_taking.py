@@ -1,0 +1,160 @@
+"""Takes the staged rows of a file into subscribers, subscriptions and consent records, set by set. Refuses to revive
+anybody, and records an act only where something changed."""
+
+import hashlib
+
+from service.db import Transaction
+from service.errors import Conflict
+
+# The first row of an address wins, but an objection counts wherever it stands. A reader whose subscription was erased is
+# known by the consent records alone, which is why the last act is looked up where there is no subscription.
+_READERS = """
+    CREATE TEMPORARY TABLE readers ON COMMIT DROP AS
+    SELECT k.*, s.id AS subscriber_id,
+        CASE
+            WHEN EXISTS (SELECT FROM suppressions p WHERE p.email_key = k.email_key AND p.lifted_at IS NULL) THEN 'suppressed'
+            WHEN n.id IS NOT NULL THEN CASE n.state WHEN 'unsubscribed' THEN 'left' ELSE 'taken' END
+            WHEN {last_act} = 'newsletter' THEN 'left'
+            ELSE 'taken'
+        END AS outcome,
+        CASE
+            WHEN k.objects_line IS NOT NULL THEN 'objected'
+            WHEN n.id IS NULL AND {last_tracking_act} = 'tracking' THEN 'objected'
+            WHEN k.agrees THEN 'agreed'
+            ELSE 'unasked'
+        END AS tracking
+    FROM (
+        SELECT DISTINCT ON (email_key) line, address, normalised_address, email_key, first_name, last_name, language, attributes,
+            agrees, min(line) FILTER (WHERE objects) OVER (PARTITION BY email_key) AS objects_line
+        FROM incoming ORDER BY email_key, line
+    ) k
+    LEFT JOIN subscribers s ON s.email_key = k.email_key
+    LEFT JOIN subscriptions n ON n.subscriber_id = s.id AND n.newsletter_id = :newsletter
+"""
+_LAST_WITHDRAWN = """(
+    SELECT CASE c.action WHEN 'withdrawn' THEN c.purpose END FROM consent_records c
+    WHERE c.email_key = k.email_key AND c.newsletter_id = :newsletter AND c.purpose = '{purpose}' ORDER BY c.id DESC LIMIT 1
+)"""
+_SUBSCRIBERS = """
+    INSERT INTO subscribers (address, normalised_address, email_key, first_name, last_name, language, attributes)
+    SELECT address, normalised_address, email_key, first_name, last_name, language, attributes FROM readers
+    WHERE outcome = 'taken' AND subscriber_id IS NULL ORDER BY line
+    ON CONFLICT DO NOTHING
+"""
+_FIND_SUBSCRIBERS = """
+    UPDATE readers r SET subscriber_id = s.id FROM subscribers s
+    WHERE r.outcome = 'taken' AND r.subscriber_id IS NULL AND s.email_key = r.email_key
+"""
+# What really changed is collected in one table, from which both the consent records and the report are made. The WHERE of
+# DO UPDATE is judged on the newest row, so that whoever leaves at this very moment has left.
+_CHANGES = "CREATE TEMPORARY TABLE changes (subscriber_id bigint, what text) ON COMMIT DROP"
+_SUBSCRIPTIONS = """
+    WITH begun AS (
+        INSERT INTO subscriptions (subscriber_id, newsletter_id, state, tracking)
+        SELECT subscriber_id, :newsletter, 'active', tracking FROM readers WHERE outcome = 'taken' ORDER BY line
+        ON CONFLICT (newsletter_id, subscriber_id)
+            DO UPDATE SET state = 'active', changed_at = clock_timestamp() WHERE subscriptions.state = 'pending'
+        RETURNING subscriber_id, tracking, xmax = 0 AS is_new
+    )
+    INSERT INTO changes
+    SELECT subscriber_id, CASE WHEN is_new THEN 'added' ELSE 'activated' END FROM begun
+    UNION ALL SELECT subscriber_id, tracking FROM begun WHERE is_new AND tracking <> 'unasked'
+"""
+_TRACKING = """
+    WITH answered AS (
+        UPDATE subscriptions n SET tracking = r.tracking FROM readers r
+        WHERE n.newsletter_id = :newsletter AND n.subscriber_id = r.subscriber_id AND (
+            (r.objects_line IS NOT NULL AND n.tracking <> 'objected')
+            OR (r.tracking = 'agreed' AND n.tracking = 'unasked' AND n.state = 'active' AND r.outcome = 'taken')
+        )
+        RETURNING n.subscriber_id, n.tracking
+    )
+    INSERT INTO changes SELECT * FROM answered
+"""
+_DETAILS = """
+    WITH wanted AS (
+        SELECT s.id, {address} AS address, {first_name} AS first_name, {last_name} AS last_name, {language} AS language, {attributes} AS attributes
+        FROM readers r JOIN subscribers s ON s.id = r.subscriber_id WHERE r.outcome = 'taken'
+    ), changed AS (
+        UPDATE subscribers s SET address = w.address, first_name = w.first_name, last_name = w.last_name, language = w.language, attributes = w.attributes
+        FROM wanted w WHERE s.id = w.id
+            AND (s.address, s.first_name, s.last_name, s.language, s.attributes) <> (w.address, w.first_name, w.last_name, w.language, w.attributes)
+        RETURNING s.id
+    )
+    INSERT INTO changes SELECT id, 'details' FROM changed
+"""
+_CONSENT = """
+    INSERT INTO consent_records (email_key, newsletter_id, purpose, action, method, wording_sha256, import_id, details)
+    SELECT r.email_key, :newsletter, act.purpose, act.action, 'import', act.wording, :import,
+        jsonb_build_object('line', CASE act.what WHEN 'objected' THEN r.objects_line ELSE r.line END)
+    FROM changes c JOIN readers r ON r.subscriber_id = c.subscriber_id
+    JOIN (VALUES
+        ('added', 'newsletter', 'given', CAST(:consent AS bytea)),
+        ('activated', 'newsletter', 'given', CAST(:consent AS bytea)),
+        ('agreed', 'tracking', 'given', CAST(:tracking_consent AS bytea)),
+        ('objected', 'tracking', 'withdrawn', NULL)
+    ) act (what, purpose, action, wording) ON act.what = c.what
+    -- An objection kept from before an erasure is no new act.
+    WHERE c.what <> 'objected' OR r.objects_line IS NOT NULL
+    ORDER BY r.line
+"""
+_AUDIENCE = """
+    INSERT INTO imported_rows (import_id, subscriber_id)
+    SELECT :import, r.subscriber_id FROM readers r
+    JOIN subscriptions n ON n.newsletter_id = :newsletter AND n.subscriber_id = r.subscriber_id AND n.state = 'active'
+    WHERE r.outcome = 'taken' ORDER BY r.subscriber_id
+"""
+
+
+def sha256_of(wording: str | None) -> bytes | None:
+    """The key of a wording in the evidence."""
+    return None if wording is None else hashlib.sha256(wording.encode()).digest()
+
+
+def take(
+    tx: Transaction, import_id: int, newsletter_id: int, wordings: list[str | None], update_existing: bool
+) -> None:
+    """Take the table `incoming` into the newsletter. Leaves the tables `readers` (one row an address, with its outcome) and
+    `changes`, from which the report is made. Raises Conflict."""
+    last_act, last_tracking_act = (_LAST_WITHDRAWN.format(purpose=purpose) for purpose in ("newsletter", "tracking"))
+    tx.execute(_READERS.format(last_act=last_act, last_tracking_act=last_tracking_act), newsletter=newsletter_id)
+    tx.execute("ANALYZE readers")
+    tx.execute(_CHANGES)
+    tx.execute(_SUBSCRIBERS)
+    tx.execute(_FIND_SUBSCRIBERS)
+    _check_all_found(tx)
+    tx.execute(_SUBSCRIPTIONS, newsletter=newsletter_id)
+    tx.execute(_TRACKING, newsletter=newsletter_id)
+    tx.execute(_details(update_existing))
+    tx.execute(
+        _CONSENT,
+        {
+            "newsletter": newsletter_id,
+            "import": import_id,
+            "consent": sha256_of(wordings[0]),
+            "tracking_consent": sha256_of(wordings[1]),
+        },
+    )
+    tx.execute(_AUDIENCE, {"newsletter": newsletter_id, "import": import_id})
+
+
+def _check_all_found(tx: Transaction) -> None:
+    lost = tx.execute("SELECT count(*) FROM readers WHERE outcome = 'taken' AND subscriber_id IS NULL").scalar_one()
+    if lost:
+        raise Conflict(
+            f"{lost:,} addresses of the file are stored under another ADDRESS_KEY, or were erased at this moment. Nothing was imported; look at ADDRESS_KEY, then import again."
+        )
+
+
+def _details(update_existing: bool) -> str:
+    def either(name: str) -> str:
+        first, second = ("r", "s") if update_existing else ("s", "r")
+        return f"coalesce(nullif({first}.{name}, ''), {second}.{name})"
+
+    return _DETAILS.format(
+        address="r.address" if update_existing else "s.address",
+        first_name=either("first_name"),
+        last_name=either("last_name"),
+        language=either("language"),
+        attributes="s.attributes || r.attributes" if update_existing else "r.attributes || s.attributes",
+    )
