@@ -64,6 +64,7 @@ def _environment(root: Path, **more: str) -> dict[str, str]:
     return {
         "PATH": "/usr/bin:/bin",
         "HOME": str(root.parent),
+        "TMPDIR": str(root.parent),
         "PIP_CONFIG_FILE": os.devnull,
         "PIP_NO_INDEX": "1",
         "PIP_FIND_LINKS": (root / "wheels").as_uri(),

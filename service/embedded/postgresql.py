@@ -135,9 +135,10 @@ class PostgreSQL:
             raise EmbeddedError(f"PostgreSQL could not make its data: {last_words(self._log)} (see {self._log}).")
 
     def _socket_folder(self) -> Path:
-        """Beside the data, or in a private folder with a short name where the kernel's limit would cut the path."""
+        """Beside the data, or in a private folder with a short name: where the kernel's limit would cut the path, or a comma
+        would make two hosts of it for the client."""
         folder = self._place.folder("socket")
-        if len(os.fsencode(folder)) <= _SOCKET_LIMIT:
+        if len(os.fsencode(folder)) <= _SOCKET_LIMIT and "," not in str(folder):
             return folder
         self._short_socket = Path(tempfile.mkdtemp(prefix="bs-", dir="/tmp"))
         self._place.give(self._short_socket)

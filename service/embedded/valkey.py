@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import redis
 
-from service.embedded.place import Place
+from service.embedded.place import Place, write_private
 from service.embedded.process import EmbeddedError, end_remains, last_words, start, stop
 
 _STOPPING = ((signal.SIGTERM, 10.0),)
@@ -71,7 +71,7 @@ class Valkey:
             ends_with=signal.SIGTERM,
             stdin=_CONFIGURATION.format(port=port, password=password, folder=folder),
         )
-        self._seen.write_text(json.dumps({"pid": self._process.pid, "port": port}))
+        write_private(self._seen, {"pid": self._process.pid, "port": port})
         address = f"redis://:{password}@127.0.0.1:{port}/0"
         deadline = time.monotonic() + _PATIENCE
         while time.monotonic() < deadline and not self.died:
