@@ -1,5 +1,6 @@
 """Colours with enough contrast to be read: WCAG 2 contrast, and the nearest shade of a brand's colour that reaches it."""
 
+import colorsys
 import re
 
 AA = 4.5
@@ -16,18 +17,24 @@ def contrast(one: str, other: str) -> float:
 
 def readable(colour: str, on: str, *, ratio: float = AA) -> str:
     """The colour itself where it can be read on that ground, else the nearest darker or lighter shade that can."""
-    towards = "#000000" if contrast("#000000", on) > contrast("#ffffff", on) else "#ffffff"
-    for share in range(101):
-        shade = mix(colour, towards, share / 100)
+    dark = contrast("#000000", on) > contrast("#ffffff", on)
+    hue, lightness, saturation = colorsys.rgb_to_hls(*_rgb(colour))
+    for step in range(101):
+        lightened = lightness * (1 - step / 100) if dark else lightness + (1 - lightness) * step / 100
+        shade = colour if step == 0 else _hex(colorsys.hls_to_rgb(hue, lightened, saturation))
         if contrast(shade, on) >= ratio:
             return shade
-    return towards
+    return "#000000" if dark else "#ffffff"
 
 
 def mix(colour: str, other: str, share: float) -> str:
     """`share` of the other colour in this one."""
-    mixed = (round((a * (1 - share) + b * share) * 255) for a, b in zip(_rgb(colour), _rgb(other), strict=True))
-    return "#" + "".join(f"{channel:02x}" for channel in mixed)
+    red, green, blue = (a * (1 - share) + b * share for a, b in zip(_rgb(colour), _rgb(other), strict=True))
+    return _hex((red, green, blue))
+
+
+def _hex(channels: Rgb) -> str:
+    return "#" + "".join(f"{round(channel * 255):02x}" for channel in channels)
 
 
 def _rgb(colour: str) -> Rgb:

@@ -84,7 +84,7 @@ def _reference_id(token: Token) -> str:
 
 def _reference(self: RendererProtocol, tokens: Sequence[Token], at: int, options: OptionsDict, env: EnvType) -> str:
     anchor, number = _reference_id(tokens[at]), _number(tokens[at])
-    return f'<sup><a name="{anchor}"></a><a href="#fn-{number}" id="{anchor}">[{number}]</a></sup>'
+    return f'<sup><a name="{anchor}"></a><a href="#fn-{number}" id="{anchor}">{number}</a></sup>'
 
 
 def _block_open(self: RendererProtocol, tokens: Sequence[Token], at: int, options: OptionsDict, env: EnvType) -> str:

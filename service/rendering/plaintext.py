@@ -148,7 +148,7 @@ class _Writer:
         words = "".join(self._inline_parts(element))
         href = str(element.get("href") or "") if element.tag == "a" else ""
         if href.startswith("#"):
-            return "" if words.startswith(BACK) else words
+            return "" if words.startswith(BACK) else (f"[{words}]" if href.startswith("#fn-") else words)
         if not href:
             return words
         url = self._place_url(href)
