@@ -135,6 +135,8 @@ class Settings:
     sending_workers: int
     log_level: str
     log_format: str
+    post_timeout: float = 30.0
+    """Seconds for connecting to SendGrid and for each read; its library has none of its own."""
 
     def __repr__(self) -> str:
         return f"<Settings home={self.home} public_url={self.public_url} sandbox={self.sandbox}>"

@@ -21,9 +21,6 @@ from service.settings import current
 
 log = structlog.get_logger(__name__)
 
-POST_TIMEOUT = 30.0
-"""Seconds for connecting and for each read. The library has none of its own."""
-
 _READER = re.compile(r"personalizations\.(\d+)(?:\.|$)")
 
 
@@ -92,7 +89,7 @@ def post(body: Mapping[str, Any]) -> Verdict:
     settings = current()
     library = SendGridAPIClient(api_key=settings.sendgrid_api_key, host=settings.sendgrid_url)
     client = _CarefulClient(
-        host=settings.sendgrid_url, request_headers=library._default_headers, version=3, timeout=POST_TIMEOUT
+        host=settings.sendgrid_url, request_headers=library._default_headers, version=3, timeout=settings.post_timeout
     )
     try:
         answer = client.mail.send.post(request_body=body)

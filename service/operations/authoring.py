@@ -70,7 +70,7 @@ def create_newsletter(
     addresses = []
     for what, address in (("sender", sender_address), ("reply-to", reply_to)):
         try:
-            addresses.append(normalise(address).address if address else None)
+            addresses.append(normalise(address).as_typed_clean if address else None)
         except AddressError as error:
             problems.append(f"The {what} address: {error}")
     if problems:

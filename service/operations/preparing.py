@@ -11,7 +11,8 @@ from service.db import Transaction, transaction
 from service.domain.outcomes import Reason
 from service.domain.personalisation import Tag
 from service.errors import BroadsheetError
-from service.operations.bells import ring
+from service.operations.bells import go_on
+from service.operations.providers import refuse_if_foreign
 from service.settings import TOKEN_LENGTH, current
 
 log = structlog.get_logger(__name__)
@@ -110,6 +111,7 @@ def prepare(issue_id: int) -> bool:
         if tx.execute(_TOO_LATE, issue=issue_id).rowcount:
             return False
         if tx.execute(_TAKE, issue=issue_id, provider=current().provider).rowcount == 0:
+            refuse_if_foreign(tx, issue_id)
             return False
         # The partition is made before, and apart from, the freeze: its lock is short this way.
         _make_partition(tx, issue_id)
@@ -139,7 +141,7 @@ def prepare(issue_id: int) -> bool:
     with transaction() as tx:
         tx.execute("ANALYZE deliveries, batches")
     with transaction() as tx:
-        ring(tx, issue_id)
+        go_on(tx, issue_id)
     log.info("issue prepared", issue=issue_id, candidates=counts.candidates, excluded=counts.excluded)
     return True
 

@@ -56,11 +56,13 @@ def resume(issue_id: int, *, actor: str) -> None:
             raise Conflict(f"Issue {issue_id} is {row['state']}; only a paused or held one can be resumed.")
         state = "sending" if row["prepared_at"] else "scheduled"
         tx.execute(
-            """UPDATE issues SET state = :state, state_reason = NULL,
-                   scheduled_at = CASE WHEN :state = 'scheduled' THEN clock_timestamp() ELSE scheduled_at END WHERE id = :id""",
+            """UPDATE issues SET state = CAST(:state AS text), state_reason = NULL,
+                   scheduled_at = CASE WHEN CAST(:state AS text) = 'scheduled' THEN clock_timestamp() ELSE scheduled_at END WHERE id = :id""",
             state=state,
             id=issue_id,
         )
+        # Bells rung before the pause were answered without effect.
+        tx.execute("UPDATE batches SET rung_at = NULL WHERE issue_id = :id AND state = 'pending'", id=issue_id)
         audit(tx, actor, "resume", f"issue {issue_id}")
         if state == "scheduled":
             tx.enqueue(queue.PREPARE_ISSUE, issue_id)

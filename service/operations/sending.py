@@ -6,7 +6,6 @@ import time
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import structlog
 
@@ -14,6 +13,7 @@ from service.clients import sendgrid
 from service.db import Transaction, transaction
 from service.domain.outcomes import Answer, Reason, Verdict
 from service.operations.bells import go_on, ring
+from service.operations.providers import refuse_if_foreign
 from service.operations.recording import record, release, unarmed_release
 from service.operations.requests import Content, Reader, build, content_of
 from service.settings import current
@@ -110,7 +110,9 @@ def _claim(batch_id: int) -> Claim | None:
     with transaction() as tx:
         taken = tx.execute(_CLAIM, batch=batch_id, provider=current().provider).mappings().one_or_none()
         if taken is None:
-            _say_why_refused(tx, batch_id)
+            refuse_if_foreign(
+                tx, tx.execute("SELECT issue_id FROM batches WHERE id = :id", id=batch_id).scalar_one_or_none()
+            )
             return None
         read_at = time.monotonic()
         issue_id = taken["issue_id"]
@@ -196,7 +198,7 @@ def _arm(claim: Claim, body_hash: bytes) -> bool:
             attempt=claim.attempt_id,
             hash=body_hash,
             provider=current().provider,
-            post_timeout=timedelta(seconds=sendgrid.POST_TIMEOUT),
+            post_timeout=timedelta(seconds=current().post_timeout),
         ).rowcount
         if armed:
             tx.execute(
@@ -222,26 +224,3 @@ def _finish(claim: Claim, verdict: Verdict, *, armed: bool) -> None:
     )
     with transaction() as tx:
         go_on(tx, claim.issue_id)
-
-
-def _say_why_refused(tx: Transaction, batch_id: int) -> None:
-    """A process with another key, or none, must be loud: its silence would look like a finished issue."""
-    row: Any = tx.execute(
-        """SELECT i.id, i.provider FROM batches b JOIN issues i ON i.id = b.issue_id
-           WHERE b.id = :batch AND b.state = 'pending' AND i.state = 'sending' AND i.provider IS DISTINCT FROM :mine""",
-        batch=batch_id,
-        mine=current().provider,
-    ).one_or_none()
-    if row is not None:
-        refuse_foreign(tx, row.id, row.provider)
-
-
-def refuse_foreign(tx: Transaction, issue_id: int, provider: str) -> None:
-    """Say, in the log and on the issue, that this process sends through another account than the issue was frozen for."""
-    mine = current().provider
-    log.error("refused: another provider", issue=issue_id, frozen_for=provider, mine=mine)
-    tx.execute(
-        "UPDATE issues SET state_reason = :why WHERE id = :issue",
-        why=f"a worker refused to send it: the issue was frozen for {provider}, the worker sends through {mine}",
-        issue=issue_id,
-    )
