@@ -135,8 +135,8 @@ def split(text: str, fields: Iterable[str], *, first_line: int = 1) -> tuple[lis
             continue
         try:
             whole = _whole_tag(text, found, line)
-            pieces.append(_parse(whole.group(1), allowed, line))
             position = whole.end()
+            pieces.append(_parse(whole.group(1), allowed, line))
         except TagError as error:
             errors.append(error)
     pieces.append(text[position:])
