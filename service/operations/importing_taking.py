@@ -96,7 +96,8 @@ _CONSENT = """
     ) act (what, purpose, action, wording) ON act.what = c.what
     -- An objection kept from before an erasure is no new act.
     WHERE c.what <> 'objected' OR r.objects_line IS NOT NULL
-    ORDER BY r.line
+    -- In the order of the index, which is much faster than the file's.
+    ORDER BY r.email_key
 """
 _AUDIENCE = """
     INSERT INTO imported_rows (import_id, subscriber_id)
@@ -117,6 +118,8 @@ def take(
     """Take the table `incoming` into the newsletter. Leaves the tables `readers` (one row an address, with its outcome) and
     `changes`, from which the report is made. Raises Conflict."""
     last_act, last_tracking_act = (_LAST_WITHDRAWN.format(purpose=purpose) for purpose in ("newsletter", "tracking"))
+    # The default of 4 MB would sort a file of 100,000 rows on disk, six times.
+    tx.execute("SET LOCAL work_mem = '64MB'")
     tx.execute(_READERS.format(last_act=last_act, last_tracking_act=last_tracking_act), newsletter=newsletter_id)
     tx.execute("ANALYZE readers")
     tx.execute(_CHANGES)
@@ -126,6 +129,7 @@ def take(
     tx.execute(_SUBSCRIPTIONS, newsletter=newsletter_id)
     tx.execute(_TRACKING, newsletter=newsletter_id)
     tx.execute(_details(update_existing))
+    tx.execute("ANALYZE changes")
     tx.execute(
         _CONSENT,
         {
