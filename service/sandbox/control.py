@@ -26,13 +26,7 @@ def blueprint(parts: Parts) -> Blueprint:
 
     @routes.get("/messages")
     def mails() -> Response:
-        limit = request.args.get("limit", 50, type=int)
-        if not 1 <= limit <= MOST_MAILS:
-            return refuse(f"limit must be 1 to {MOST_MAILS}")
-        # No address holds a space, but many clients forget to encode the plus sign of one that has it.
-        address = request.args.get("to", "").strip().replace(" ", "+")
-        found = parts.store.copies(address=address, limit=limit)
-        return answer([shown(parts, copy) for copy in found])
+        return _mails(parts)
 
     @routes.delete("/messages")
     def empty() -> Response:
@@ -49,11 +43,7 @@ def blueprint(parts: Parts) -> Blueprint:
 
     @routes.post("/script")
     def set_script() -> Response:
-        try:
-            parts.script.change(orjson.loads(request.get_data()))
-        except (BadScript, orjson.JSONDecodeError) as fault:
-            return refuse(str(fault))
-        return answer(parts.script.shown())
+        return _set_script(parts)
 
     @routes.delete("/script")
     def reset_script() -> Response:
@@ -71,6 +61,15 @@ def blueprint(parts: Parts) -> Blueprint:
     return routes
 
 
+def _mails(parts: Parts) -> Response:
+    limit = request.args.get("limit", 50, type=int)
+    if not 1 <= limit <= MOST_MAILS:
+        return refuse(f"limit must be 1 to {MOST_MAILS}")
+    # No address holds a space, but many clients forget to encode the plus sign of one that has it.
+    address = request.args.get("to", "").strip().replace(" ", "+")
+    return answer([shown(parts, copy) for copy in parts.store.copies(address=address, limit=limit)])
+
+
 def shown(parts: Parts, copy: Copy) -> dict[str, Any]:
     mail = parts.mail(copy)
     return {
@@ -86,6 +85,14 @@ def shown(parts: Parts, copy: Copy) -> dict[str, Any]:
         "tracking_settings": mail.tracking_settings,
         "accepted_at": copy.at,
     }
+
+
+def _set_script(parts: Parts) -> Response:
+    try:
+        parts.script.change(orjson.loads(request.get_data()))
+    except (BadScript, orjson.JSONDecodeError) as fault:
+        return refuse(str(fault))
+    return answer(parts.script.shown())
 
 
 def _control_events(parts: Parts) -> Response:
