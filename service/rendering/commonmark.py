@@ -5,7 +5,7 @@ Gives HTML that is not yet safe; `sanitising` makes it so.
 
 import re
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
@@ -37,6 +37,7 @@ class Parsed:
     body: list[Token]
     notes: list[Token]
     written_notes: list[Written] = field(default_factory=list)
+    link_definitions: dict[str, dict[str, Any]] = field(default_factory=dict)
     title_line: int = 1
 
 
@@ -52,7 +53,7 @@ def parser() -> MarkdownIt:
 
 def parse(md: MarkdownIt, text: str) -> Parsed:
     """Cut a document into its parts."""
-    env: dict[str, list[notes.Written]] = {}
+    env: dict[str, Any] = {}
     tokens = md.parse(text, env)
     end = next((i for i, token in enumerate(tokens) if token.type == "footnote_block_open"), len(tokens))
     body, end_notes = tokens[:end], tokens[end:]
@@ -61,7 +62,9 @@ def parse(md: MarkdownIt, text: str) -> Parsed:
     if heading == 0:
         title, title_line, body = body[1].children or [], (body[0].map or [0])[0] + 1, body[3:]
     first = " ".join(text_of(tokens[heading + 1].children or []).split()) if heading is not None else None
-    return Parsed(title, first or None, body, end_notes, env.get("written_notes", []), title_line)
+    return Parsed(
+        title, first or None, body, end_notes, env.get("written_notes", []), env.get("references", {}), title_line
+    )
 
 
 def html_of(md: MarkdownIt, tokens: list[Token]) -> str:

@@ -27,6 +27,7 @@ def inline_styles(page: str) -> str:
             allow_loading_external_files=False,
             disable_validation=True,
             strip_important=False,
+            disable_basic_attributes=["height"],  # it would write `height: auto` over a picture's height
             cssutils_logging_level=logging.CRITICAL,
         ).transform()
     )

@@ -29,6 +29,7 @@ class Inspector:
             self._check_block(token)
         for line, child in _with_lines(parsed):
             self._check_inline(child, line)
+        notes.check_names(parsed.link_definitions, self.findings)
         notes.check(parsed.written_notes, self.references, self.findings)
 
     def _check_block(self, token: Token) -> None:

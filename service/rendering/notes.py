@@ -1,6 +1,6 @@
 """Numbered notes: linked both ways in a manner that Gmail and Outlook follow, and every loose end reported with its line."""
 
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +36,7 @@ def remember(state: StateCore) -> None:
     """A rule for markdown-it: keep where each note was written, before the plugin drops those nobody refers to."""
     opened = [token for token in state.tokens if token.type == "footnote_reference_open"]
     env: MutableMapping[str, Any] = state.env
-    env["written_notes"] = [Written(token.meta["label"], (token.map or [0])[0]) for token in opened]
+    env["written_notes"] = [Written(token.meta["label"], (token.map or [0])[0] + 1) for token in opened]
 
 
 def check(written: list[Written], references: list[Reference], findings: Findings) -> None:
@@ -59,6 +59,14 @@ def check(written: list[Written], references: list[Reference], findings: Finding
     for label, line in known.items():
         if label not in used:
             findings.warning(f"the note [^{label}] is left out, for nothing in the text refers to it", line=line)
+
+
+def check_names(link_definitions: Mapping[str, Mapping[str, Any]], findings: Findings) -> None:
+    """A note whose name has a space is, to Markdown, the address of a link: its words would be lost without a sound."""
+    for name, definition in link_definitions.items():
+        if name.startswith("^"):
+            line = (definition.get("map") or [0])[0] + 1
+            findings.problem("a note's name cannot hold a space; write a hyphen instead", line=line)
 
 
 def add_rules(md: MarkdownIt) -> None:

@@ -94,7 +94,7 @@ class _Writer:
             quoted = self.blocks(element, width - 2)
             return [[f"> {line}".rstrip() for at, block in enumerate(quoted) for line in ([""] if at else []) + block]]
         if tag == "pre":
-            return [[f"    {line}" for line in element.text_content().rstrip("\n").split("\n")]]
+            return [[f"    {line}".rstrip() for line in element.text_content().rstrip("\n").split("\n")]]
         if tag == "hr":
             return [["* * *"]]
         if tag == "table":
