@@ -3,6 +3,7 @@
 It recognises by shape, never by words, loses no word, and reports what it took for what.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from service.rendering.drafts_blocks import Piece, blocks
 from service.rendering.drafts_contents import Contents, find_contents
 from service.rendering.drafts_headings import UNDERLINE, Headings, find_headings
 from service.rendering.drafts_inline import escape, heading_text
-from service.rendering.drafts_lines import Line, Note, is_title_like, read_lines, similar, title_key, wrap_column
+from service.rendering.drafts_lines import Line, Note, is_prose, is_title_like, read_lines, similar, title_key, wrap_column
 from service.rendering.drafts_sources import Sources, find_sources
 
 __all__ = ["Draft", "Note", "draft_from_text"]
@@ -41,7 +42,8 @@ def draft_from_text(text: str) -> Draft:
 
 def _starts(lines: Sequence[Line], sources: Sources) -> set[int]:
     """The last line above the end of the sources: what follows it follows the sources."""
-    return {max((line.number for line in lines if line.number < end), default=0) for end in sources.ends}
+    numbers = [line.number for line in lines]
+    return {numbers[at - 1] for end in sources.ends if (at := bisect_left(numbers, end))}
 
 
 def _write(
@@ -72,7 +74,7 @@ def _write(
             out.append("***")
             report.append(Note(line.number, "a rule between two parts"))
     out += blocks(waiting, column)
-    report += _unclear(lines, levels)
+    report += _unclear(lines, levels, column)
     notes = "\n".join(f"[^{label}]: {escape(text)}" for label, text in sources.notes)
     markdown = "\n\n".join([*out, notes] if notes else out)
     title = next((line.text for line in lines if line.number == headings.title), None)
@@ -91,10 +93,13 @@ def _lead(line: Line, contents: Contents) -> int | None:
     return None
 
 
-def _unclear(lines: Sequence[Line], levels: dict[int, int]) -> list[Note]:
+def _unclear(lines: Sequence[Line], levels: dict[int, int], column: int | None) -> list[Note]:
     """Lines that look like a title but have nothing to head."""
     return [
         Note(line.number, "short like a heading, but nothing shows what it heads; left as a paragraph")
-        for line in lines
-        if line.number not in levels and line.after_blank and is_title_like(line.text)
+        for at, line in enumerate(lines)
+        if line.number not in levels
+        and line.after_blank
+        and is_title_like(line.text)
+        and (column is None or at + 1 == len(lines) or lines[at + 1].after_blank)
     ]

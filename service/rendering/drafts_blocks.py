@@ -6,9 +6,10 @@ What it does not recognise becomes a paragraph.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from service.rendering.drafts_inline import Mark, escape
-from service.rendering.drafts_lines import SENTENCE_ENDS, Line, is_email_line, is_wide, width
+from service.rendering.drafts_lines import Line, is_email_line, is_wide, width
 
 _BULLET = re.compile(r"[-*+•·–—▪◦●○‣⁃■□]\s+(?=\S)")
 _ORDERED = re.compile(r"(0|[1-9]\d{0,8})([.)])\s+(?=\S)")
@@ -57,7 +58,7 @@ def _quotation(pieces: Sequence[Piece], at: int, column: int | None) -> tuple[st
     first = at
     while at < len(pieces) and (at == first or not pieces[at].line.after_blank):
         opened = _QUOTED.match(pieces[at].text)
-        if marked and not opened or not marked and pieces[at].line.indent < 4:
+        if not opened if marked else pieces[at].line.indent < 4:
             break
         piece = pieces[at].without(opened.end() if opened else 0)
         if piece.text:
@@ -166,15 +167,15 @@ def _paragraphs(chunk: Sequence[Piece], column: int | None) -> list[str]:
     if not chunk:
         return []
     joined = [[chunk[0]]]
-    for above, below in zip(chunk, chunk[1:], strict=False):
+    for above, below in pairwise(chunk):
         if column is not None and _fills(above, below, column):
             joined[-1].append(below)
         else:
             joined.append([below])
     written = [_joined(part) for part in joined]
     out = [written[0]]
-    for above, text in zip(joined, written[1:], strict=False):
-        together = _is_short(above[-1]) or (above[-1].text[-1] in SENTENCE_ENDS and above[-1].text[-1] in ",，、")
+    for group, text in zip(joined, written[1:], strict=False):
+        together = _is_short(group[-1]) or group[-1].text[-1] not in ".!?:。！？："
         out[-1:] = [f"{out[-1]}\\\n{text}"] if together else [out[-1], text]
     return out
 
@@ -182,7 +183,7 @@ def _paragraphs(chunk: Sequence[Piece], column: int | None) -> list[str]:
 def _joined(part: Sequence[Piece]) -> str:
     """Wrapped lines as one; Chinese without a space between."""
     written = escape(part[0].text, part[0].marks)
-    for above, below in zip(part, part[1:], strict=False):
+    for above, below in pairwise(part):
         glued = is_wide(above.text[-1]) and is_wide(below.text[0])
         written += ("" if glued or (below.marks and below.marks[0].start == 0) else " ") + escape(
             below.text, below.marks, at_start=False

@@ -24,7 +24,8 @@ _CAPTIONS = frozenset(
     }
 )
 _FARTHEST_START = 120
-_LOOKED_THROUGH = 200
+_LOOKED_THROUGH = 80
+_LONGEST = 400
 _SHALLOWEST_LEAF, _DEEPEST_LEAF = 2, 3
 
 
@@ -47,12 +48,11 @@ def find_contents(lines: Sequence[Line]) -> Contents:
         if name:
             places.setdefault(name, []).append(at)
     for start in range(min(len(lines), _FARTHEST_START)):
-        again = places.get(keys[start], []) if keys[start] else []
-        if len(again) < 2 or again[-1] < start + 3:
-            continue
-        for body in again:
-            if body >= start + 3 and (pairs := _pairs(start, body, keys, places)):
-                return _contents(lines, keys, pairs, start, body)
+        again = places[keys[start]] if keys[start] else []
+        nearest = bisect_left(again, start + 3)
+        for body in again[nearest : nearest + 2]:
+            if body - start <= _LONGEST and (pairs := _pairs(start, body, keys, places)):
+                return _contents(lines, keys, pairs)
     return Contents()
 
 
@@ -95,7 +95,7 @@ def _next(name: str, after: int, keys: list[str], places: dict[str, list[int]]) 
     return next((i for i in nearest if keys[i] and similar(name, keys[i])), None)
 
 
-def _contents(lines: Sequence[Line], keys: list[str], pairs: list[tuple[int, int]], start: int, body: int) -> Contents:
+def _contents(lines: Sequence[Line], keys: list[str], pairs: list[tuple[int, int]]) -> Contents:
     found = Contents(first=lines[pairs[0][0]].number)
     found.listed = {lines[at].number for at, _ in pairs}
     found.keys = {keys[at] for at, _ in pairs} | {keys[at] for _, at in pairs}

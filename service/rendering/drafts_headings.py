@@ -6,6 +6,7 @@ It goes by shape and rank alone; what could be a heading and is none is reported
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from service.rendering.drafts_lines import Line, Note, is_email_line, is_prose, is_title_like, width
 
@@ -44,7 +45,7 @@ class Headings:
 def find_headings(lines: Sequence[Line], listed: dict[int, int], breaks: set[int], wrapped: bool) -> Headings:
     """`listed` are levels already known; `breaks` are lines after which something new begins, such as the last source."""
     found = Headings()
-    for above, line in zip(lines, lines[1:], strict=False):
+    for above, line in pairwise(lines):
         if UNDERLINE.fullmatch(line.text) and not line.after_blank and is_title_like(above.text) and above.after_blank:
             found.underlines.add(line.number)
     texts = [line for line in lines if line.number not in found.underlines]
@@ -146,10 +147,14 @@ def _counts_on(lines: Sequence[Line], at: int) -> bool:
 
 def _without_subtitle(lines: Sequence[Line], ranks: dict[int, int], found: Headings) -> dict[int, int]:
     """A short line with a number right under the title is a date or an issue number."""
-    if found.title is not None and len(lines) > 1 and ranks.get(lines[1].number) == _TITLE_LIKE:
-        if any(letter.isdigit() for letter in lines[1].text) or "," in lines[1].text:
-            del ranks[lines[1].number]
-            found.report.append(Note(lines[1].number, "a short line under the title; left as a paragraph"))
+    under = lines[1] if found.title is not None else None
+    if (
+        under
+        and ranks.get(under.number) == _TITLE_LIKE
+        and any(letter.isdigit() or letter == "," for letter in under.text)
+    ):
+        del ranks[under.number]
+        found.report.append(Note(under.number, "a short line under the title; left as a paragraph"))
     return dict(sorted(ranks.items()))
 
 
@@ -161,7 +166,7 @@ def _find_people(lines: Sequence[Line], listed: dict[int, int], found: Headings)
             continue
         block: list[Line] = []
         for above in reversed(lines[max(0, at - 3) : at]):
-            known = above.number in listed or above.number in found.levels and not is_title_like(above.text)
+            known = above.number in listed or (above.number in found.levels and not is_title_like(above.text))
             if (
                 known
                 or is_prose(above.text)

@@ -44,7 +44,7 @@ def escape(text: str, marks: Sequence[Mark] = (), *, at_start: bool = True) -> s
 
 def heading_text(text: str, marks: Sequence[Mark] = ()) -> str:
     """Markdown for the words of a heading: a closing run of # is text too."""
-    written = escape(text, marks)
+    written = escape(text, marks, at_start=False)
     return written[:-1] + "\\#" if written.endswith("#") and not written.endswith("\\#") else written
 
 
