@@ -101,6 +101,7 @@ def import_subscribers(
             raise NotFound(f"There is no newsletter with the number {newsletter_id}.")
         staged = _Staged(source, tracking_agreed=tracking_consent is not None)
         staged.copy(tx, on_progress)
+        source.check_unchanged()
         import_id = _begin(tx, path, source, newsletter_id, wordings)
         take(tx, import_id, newsletter_id, wordings, update_existing)
         report = _report(tx, import_id, staged)

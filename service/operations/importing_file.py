@@ -41,11 +41,19 @@ class Source:
 
     text: TextIO
     sha256: bytes
+    path: Path
+    was: os.stat_result
+
+    def check_unchanged(self) -> None:
+        """Raises Invalid when the file was written to since its SHA-256 was taken. Call it before committing anything."""
+        now = os.fstat(self.text.fileno())
+        if (now.st_size, now.st_mtime_ns) != (self.was.st_size, self.was.st_mtime_ns):
+            raise Invalid(f"{self.path} was changed while it was being read. Nothing was imported; import it again.")
 
 
 @contextmanager
 def opened(path: Path, encoding: str | None) -> Iterator[Source]:
-    """The file as text, checked from end to end. Raises Invalid, also when it was changed while it was being read."""
+    """The file as text, checked from end to end. Raises Invalid."""
     codec = _codec(encoding)
     _check_is_file(path)
     try:
@@ -60,10 +68,8 @@ def opened(path: Path, encoding: str | None) -> Iterator[Source]:
             )
         sha256 = _check_text(raw, codec, encoding, path)
         raw.seek(0)
-        yield Source(TextIOWrapper(raw, encoding="utf-8-sig" if codec == "utf-8" else codec, newline=""), sha256)
-        after = os.fstat(raw.fileno())
-        if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
-            raise Invalid(f"{path} was changed while it was being read. Nothing was imported; import it again.")
+        text = TextIOWrapper(raw, encoding="utf-8-sig" if codec == "utf-8" else codec, newline="")
+        yield Source(text, sha256, path, before)
 
 
 def _codec(encoding: str | None) -> str:

@@ -165,11 +165,12 @@ class RowReader:
         )
 
     def _fit(self, cells: list[str]) -> list[str]:
-        if any(cell.strip() for cell in cells[self._width :]):
+        # Even if the last ones are empty: an unquoted delimiter has moved every value behind it into the wrong column.
+        if len(cells) > self._width:
             raise RowError(
                 f"The row has {len(cells)} values, but the first line names {self._width} columns; put quotation marks round a value that holds a {self._delimiter}."
             )
-        return (cells + [""] * self._width)[: self._width]
+        return cells + [""] * (self._width - len(cells))
 
     def _address(self, cell: str) -> tuple[str, str]:
         try:
