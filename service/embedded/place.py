@@ -58,8 +58,7 @@ def place(home: Path) -> Place:
     if not record.exists():
         account = _account(home)
         inside = account is None or _may_enter(home, account)
-        outside = _SHARED / f"data-{hashlib.sha256(os.fsencode(home)).hexdigest()[:16]}"
-        write_private(record, {"data": "." if inside else str(outside), "password": secrets.token_hex(24)})
+        write_private(record, {"data": "." if inside else str(_outside(home)), "password": secrets.token_hex(24)})
     known = json.loads(record.read_text())
     data = home / known["data"]
     if data != home:
@@ -164,6 +163,13 @@ def _make_shared(path: Path, mode: int) -> None:
         status = folder.lstat()
         if status.st_uid != 0 or status.st_mode & 0o022 or folder.is_symlink():
             raise EmbeddedError(f"{folder} must be a folder that only root can write to: move it away and start again.")
+
+
+def _outside(home: Path) -> Path:
+    """A new folder for this home's data. A home that was deleted and made again never meets the data it had before."""
+    name = f"data-{hashlib.sha256(os.fsencode(home)).hexdigest()[:16]}"
+    names = (name, *(f"{name}-{number}" for number in range(2, 1000)))
+    return next(_SHARED / free for free in names if not (_SHARED / free).exists())
 
 
 def _claim(data: Path, home: Path) -> None:

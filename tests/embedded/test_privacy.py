@@ -35,6 +35,10 @@ def _modes(path: Path) -> dict[Path, tuple[int, int, int]]:
     }
 
 
+def _libpq(found: embedded.Servers) -> str:
+    return found.database_url.replace("+psycopg", "")
+
+
 def _socket_folder(database_url: str) -> Path:
     return Path(unquote(database_url.split("host=")[1]))
 
@@ -74,7 +78,7 @@ def test_another_account_of_the_machine_reaches_neither_the_socket_nor_a_file(ho
 
 
 def test_postgresql_does_not_listen_on_the_network_and_no_command_line_shows_a_password(home: Path) -> None:
-    with embedded.running(home) as found, psycopg.connect(found.database_url.replace("+psycopg", "")) as connection:
+    with embedded.running(home) as found, psycopg.connect(_libpq(found)) as connection:
         assert connection.execute("SHOW listen_addresses").fetchone() == ("",)
         secrets = [url.split("@")[0].rsplit(":", 1)[1] for url in (found.database_url, found.redis_url)]
         shown = "".join(
@@ -108,7 +112,7 @@ def test_as_root_both_servers_run_as_an_account_without_rights(home: Path) -> No
 
 def test_the_log_holds_no_address_of_a_statement_that_failed(home: Path) -> None:
     with embedded.running(home) as found:
-        with psycopg.connect(found.database_url.replace("+psycopg", ""), autocommit=True) as connection:
+        with psycopg.connect(_libpq(found), autocommit=True) as connection:
             connection.execute("CREATE TABLE people (address text UNIQUE)")
             connection.execute("INSERT INTO people VALUES (%s)", ["ann@example.org"])
             with pytest.raises(psycopg.errors.UniqueViolation):
@@ -160,6 +164,15 @@ def test_where_the_account_cannot_enter_the_home_its_data_are_beside(closed_home
         pass
 
 
+def test_a_home_that_was_deleted_and_made_again_begins_empty_and_the_old_data_stay(closed_home: Path) -> None:
+    for _ in range(2):
+        with embedded.running(closed_home) as found, psycopg.connect(_libpq(found)) as connection:
+            connection.execute("CREATE TABLE mine ()")
+        shutil.rmtree(closed_home)
+    owners = [path.read_text() for path in SHARED.glob("data-*/home")]
+    assert owners.count(str(closed_home)) == 2
+
+
 def test_where_the_account_cannot_enter_the_environment_it_gets_a_copy_of_the_binaries(
     closed_home: Path, home: Path, use: Callable[..., User]
 ) -> None:
@@ -174,12 +187,14 @@ def test_where_the_account_cannot_enter_the_environment_it_gets_a_copy_of_the_bi
             record.write("not,the,same\n")
     owner = use(home, site=site)
     found = owner.servers()
-    with psycopg.connect(found.database_url.replace("+psycopg", "")) as connection:
+    with psycopg.connect(_libpq(found)) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
     pid = (home / "postgresql" / "postmaster.pid").read_text().split()[0]
-    assert os.readlink(f"/proc/{pid}/exe").startswith(f"{SHARED}/servers-")
+    program = Path(os.readlink(f"/proc/{pid}/exe"))
     owner.leave()
     owner.ended()
+    assert str(program).startswith(f"{SHARED}/servers-")
+    shutil.rmtree(SHARED / program.relative_to(SHARED).parts[0])
 
 
 @pytest.fixture
