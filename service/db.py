@@ -27,9 +27,11 @@ class Transaction:
 
     def execute(
         self, statement: str, parameters: Mapping[str, Any] | None = None, /, **named: Any
-    ) -> CursorResult[Any]:
+    ) -> CursorResult[*tuple[Any, ...]]:
         """Run SQL written out where it matters; values travel as parameters."""
-        return cast(CursorResult[Any], self.session.execute(text(statement), {**(parameters or {}), **named}))
+        return cast(
+            "CursorResult[*tuple[Any, ...]]", self.session.execute(text(statement), {**(parameters or {}), **named})
+        )
 
     def enqueue(self, name: str, *arguments: int) -> None:
         """Ask for a task by name; published after the commit, or not at all."""

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -34,7 +35,6 @@ class Running:
 
     settings: Settings
     joined: bool
-    supervisor: Supervisor | None = None
 
 
 @contextmanager
@@ -56,23 +56,41 @@ def database(chosen: Settings) -> Iterator[Settings]:
 
 
 @contextmanager
-def everything(chosen: Settings, *, on_line: OnLine | None = None, announce: bool = False) -> Iterator[Running]:
+def everything(
+    chosen: Settings, *, on_line: OnLine | None = None, announce: bool = False, any_ports: bool = False
+) -> Iterator[Running]:
     """Web, a worker for each queue, beat and, where it applies, the sandbox. `announce`: be the home's `up`, which other
-    commands join. Raises BroadsheetError when something does not come up."""
+    commands join. `any_ports`: use others where the set ones are taken. Raises BroadsheetError when something does not come up."""
     with database(chosen) as connected:
         if not announce and running_up(connected.home) is not None:
             yield Running(connected, joined=True)
             return
-        connected = connected if announce else _with_free_ports(connected)
+        connected = connected if announce and not any_ports else _with_free_ports(connected)
         factory.wire(connected)
         with ExitStack() as stack:
             if announce:
                 stack.enter_context(_announced(connected))
-            supervisor = Supervisor(processes(connected), log_directory=connected.home / "log", on_line=on_line)
-            stack.callback(supervisor.stop)
-            supervisor.start()
+            stack.enter_context(
+                _looked_after(Supervisor(processes(connected), log_directory=connected.home / "log", on_line=on_line))
+            )
             _wait_until_up(connected)
-            yield Running(connected, joined=False, supervisor=supervisor)
+            yield Running(connected, joined=False)
+
+
+@contextmanager
+def _looked_after(supervisor: Supervisor) -> Iterator[None]:
+    """The processes started, and started again when they end, until leaving."""
+    stop = threading.Event()
+    keeper = threading.Thread(target=supervisor.run_until, args=(stop,), daemon=True)
+    try:
+        supervisor.start()
+        keeper.start()
+        yield
+    finally:
+        stop.set()
+        if keeper.is_alive():
+            keeper.join()
+        supervisor.stop()
 
 
 def processes(chosen: Settings) -> list[Process]:

@@ -9,7 +9,7 @@ from service import db, factory, queue, settings
 app = queue.make_celery(settings.load())
 app.conf.imports = ("tasks.sending", "tasks.tracking", "tasks.mail", "tasks.duties")
 app.conf.beat_schedule = {
-    "sweep sending": {"task": queue.SWEEP_SENDING, "schedule": 15.0},
+    "sweep sending": {"task": queue.SWEEP_SENDING, "schedule": 5.0},
     "sweep tracking": {"task": queue.SWEEP_TRACKING, "schedule": 15.0},
     "check ledgers": {"task": queue.CHECK_LEDGERS, "schedule": 300.0},
     "keep partitions": {"task": queue.KEEP_PARTITIONS, "schedule": 3600.0},

@@ -34,7 +34,7 @@ def readers(
     names: Mapping[str, str] | None = None,
 ) -> list[int]:
     """Subscribers with a subscription each; the subscriptions' ids."""
-    rows = [{"address": a, "key": email_key(a.lower()), "first_name": (names or {}).get(a, "")} for a in addresses]
+    rows = [{"address": a, "key": email_key(a.lower()).hex(), "first_name": (names or {}).get(a, "")} for a in addresses]
     with transaction() as tx:
         return list(
             tx.execute(
@@ -44,7 +44,7 @@ def readers(
                        SELECT address, lower(address), decode(key, 'hex'), first_name FROM given RETURNING id
                    )
                    INSERT INTO subscriptions (subscriber_id, newsletter_id, state, tracking) SELECT id, :newsletter, :state, :tracking FROM s ORDER BY id RETURNING id""",
-                rows=json.dumps([{**row, "key": row["key"].hex()} for row in rows]),
+                rows=json.dumps(rows),
                 newsletter=newsletter_id,
                 state=state,
                 tracking=tracking,

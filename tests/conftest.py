@@ -218,14 +218,8 @@ def sandbox_process(installation: Settings) -> Iterator[Sandbox]:
 def sandbox(sandbox_process: Sandbox) -> Sandbox:
     """The sandbox, emptied, well-behaved, and silent about events unless the test asks for them."""
     sandbox_process.call("DELETE", "/sandbox/messages")
-    sandbox_process.script(
-        rules=[],
-        events={"enabled": False, "delay_ms": 0},
-        reject_addresses=[],
-        reject_unnamed=[],
-        suppressions=[],
-        latency_ms=0,
-    )
+    sandbox_process.call("DELETE", "/sandbox/script")
+    sandbox_process.script(events={"enabled": False, "delay_ms": 0})
     return sandbox_process
 
 

@@ -37,7 +37,7 @@ def create(file: Path, newsletter: str, subject: str | None, as_json: bool) -> N
         show_json(found)
     else:
         say(
-            f"Issue [bold]{issue_id}[/bold] created: {plain(rendered.subject)}. Next: `broadsheet issue send {issue_id} --wait`"
+            f"Issue [bold]{issue_id}[/bold] created: {plain(authoring.without_reader(rendered, rendered.subject))}. Next: `broadsheet issue send {issue_id} --wait`"
         )
 
 
@@ -185,7 +185,7 @@ def render(
     show_draft(source)
     for warning in rendered.warnings:
         say(f"[yellow]![/yellow] {plain(warning)}")
-    html, text = authoring.preview(rendered)
+    html, text = (authoring.without_reader(rendered, part) for part in (rendered.html, rendered.text))
     try:
         if output is None:
             click.echo(html)
@@ -195,4 +195,6 @@ def render(
             text_output.write_text(text, encoding="utf-8")
     except OSError as error:
         fail([f"{error.filename} cannot be written: {error.strerror}."], code=2, as_json=False)
-    say(f"{plain(rendered.subject)}: HTML {len(html.encode()) / 1024:.1f} KB, text {len(text.encode()) / 1024:.1f} KB.")
+    say(
+        f"{plain(authoring.without_reader(rendered, rendered.subject))}: HTML {len(html.encode()) / 1024:.1f} KB, text {len(text.encode()) / 1024:.1f} KB."
+    )

@@ -1,5 +1,6 @@
 """`broadsheet send`: text in, readers in, out they go, in one command."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -122,13 +123,19 @@ def _agree(planned: Plan, *, again: int | None, yes: bool, as_json: bool) -> Non
     if again is not None and again != planned.readers:
         raise Conflict(f"--again {again}: it would go to {planned.readers:,} readers. Type that number if you mean it.")
     if planned.repeated:
-        say(f"Everybody in this file has this content already, by issue {planned.issue_id}. Nothing new is sent.")
+        say(
+            f"This content is issue {planned.issue_id} already, and every reader of this file is in it. Nobody gets a second copy."
+        )
         return
     if yes:
         return
-    if as_json or not click.get_text_stream("stdin").isatty():
+    if as_json or not sys.stdin.isatty():
         fail([f"It would go to {planned.readers:,} readers. Add --yes if you mean it."], code=2, as_json=as_json)
-    click.confirm(f"Send “{planned.rendered.subject}” to {planned.readers:,} readers?", abort=True, err=True)
+    click.confirm(
+        f"Send “{authoring.without_reader(planned.rendered, planned.rendered.subject)}” to {planned.readers:,} readers?",
+        abort=True,
+        err=True,
+    )
 
 
 def _send(running: Running, planned: Plan, timeout: float) -> dict[str, Any]:

@@ -6,9 +6,9 @@ import click
 from rich.table import Table
 
 from service import settings
-from service.cli.frame import as_json, command, plain, say, screen, show_json
+from service.cli.frame import actor, as_json, command, plain, say, screen, show_json
 from service.cli.groups import subscribers
-from service.operations import authoring, importing
+from service.operations import authoring, importing, suppressing
 from service.operations.importing import SYNONYMS, ImportReport
 from service.running import database
 
@@ -62,6 +62,16 @@ def import_file(
 
 
 import_file.help = f"{import_file.help}\n\n\b\n{COLUMNS}"
+
+
+@command(subscribers, example='broadsheet subscribers suppress someone@firm.example --reason "asked by telephone"')
+@click.argument("addresses", nargs=-1, required=True)
+@click.option("--reason", required=True, help="Why; kept with the suppression.")
+def suppress(addresses: tuple[str, ...], reason: str) -> None:
+    """Never write to these addresses again, whatever is imported later."""
+    with database(settings.load()):
+        fresh = suppressing.suppress_addresses(list(addresses), reason=reason, actor=actor())
+    say(f"{fresh:,} of {len(addresses):,} addresses suppressed; the others were already.")
 
 
 def show_report(report: ImportReport) -> None:

@@ -3,7 +3,6 @@
 import os
 import signal
 import threading
-from typing import Any
 
 import click
 
@@ -44,6 +43,5 @@ def up(port: int | None, sandbox_port: int | None, quiet: bool) -> None:
                 f"The sandbox's inbox: http://127.0.0.1:{running.settings.sandbox_port}/  ·  no mail leaves this machine"
             )
         say("Ctrl-C stops it.")
-        supervisor: Any = running.supervisor
-        supervisor.run_until(stop)
+        stop.wait()
         say("Stopping…")

@@ -1,9 +1,9 @@
 """The declarative base and the column types that every table shares."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
-from sqlalchemy import BigInteger, DateTime, Identity, LargeBinary, MetaData, func
+from sqlalchemy import BigInteger, DateTime, Identity, LargeBinary, MetaData, Text, func
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, mapped_column
 
@@ -17,6 +17,7 @@ Document = Annotated[dict[str, Any], mapped_column(JSONB, server_default="{}")]
 class Base(DeclarativeBase):
     """All tables; constraints have predictable names so that migrations can address them."""
 
+    type_annotation_map: ClassVar[dict[type, Any]] = {str: Text}
     metadata = MetaData(
         naming_convention={
             "ix": "ix_%(table_name)s_%(column_0_N_name)s",

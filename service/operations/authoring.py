@@ -211,16 +211,12 @@ def find_same_content(tx: Transaction, newsletter_id: int, content_hash: bytes) 
     ).scalar_one_or_none()
 
 
-def preview(rendered: Rendered) -> tuple[str, str]:
-    """HTML and text as a reader without any values would get them: every tag shows its fallback, or its name."""
-
-    def fill(text: str) -> str:
-        for tag in rendered.tags:
-            shown = "#leave" if tag.field == "leave_url" else resolve(tag, None)
-            text = text.replace(tag.placeholder, f"[{tag.field}]" if shown is None else shown)
-        return text
-
-    return fill(rendered.html), fill(rendered.text)
+def without_reader(rendered: Rendered, text: str) -> str:
+    """A part of the mail as a reader without any values would get it: every tag shows its fallback, or its name."""
+    for tag in rendered.tags:
+        shown = "#leave" if tag.field == "leave_url" else resolve(tag, None)
+        text = text.replace(tag.placeholder, f"[{tag.field}]" if shown is None else shown)
+    return text
 
 
 def _newsletter(tx: Transaction, newsletter_id: int) -> dict[str, Any]:
@@ -264,7 +260,7 @@ def _insert(
         """INSERT INTO issues (newsletter_id, subject, source, content_hash, audience, audience_hash, sender_name, sender_address, reply_to, tracking_policy, marker)
            VALUES (:newsletter, :subject, :source, :hash, CAST(:audience AS jsonb), :audience_hash, :sender_name, :sender_address, :reply_to, :policy, :marker) RETURNING id""",
         newsletter=newsletter["id"],
-        subject=rendered.subject,
+        subject=without_reader(rendered, rendered.subject),
         source=source.markdown,
         hash=content_hash(newsletter, rendered),
         audience=json.dumps(audience),

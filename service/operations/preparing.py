@@ -253,7 +253,7 @@ def _bytes(tags: list[Tag], marker: str) -> str:
 def _batch_size(tx: Transaction) -> int:
     """Readers a batch, so that even a batch of the longest values stays within what a request may hold."""
     settings = current()
-    longest = tx.execute("SELECT coalesce(max(bytes), 1) FROM candidates WHERE excluded IS NULL").scalar_one()
+    longest: int = tx.execute("SELECT coalesce(max(bytes), 1) FROM candidates WHERE excluded IS NULL").scalar_one()
     return max(1, min(settings.batch_size, settings.substitution_bytes // max(1, longest)))
 
 

@@ -157,7 +157,7 @@ def _wait(tx: Transaction, batch: dict[str, Any], verdict: Verdict) -> None:
     if verdict.wait_until is None:
         return
     tx.execute(
-        """UPDATE batches SET not_before = least(greatest(to_timestamp(:until), clock_timestamp() + interval '1 second'), clock_timestamp() + :longest)
+        """UPDATE batches SET rung_at = NULL, not_before = least(greatest(to_timestamp(:until), clock_timestamp() + interval '1 second'), clock_timestamp() + :longest)
            WHERE issue_id = :issue AND state = 'pending'
              AND (id = :id OR not_before IS NULL OR not_before < least(to_timestamp(:until), clock_timestamp() + :longest))""",
         until=verdict.wait_until,

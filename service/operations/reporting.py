@@ -130,9 +130,8 @@ def show(issue_id: int) -> dict[str, Any]:
             "ledger": ledger(tx, issue_id),
             "events": events(tx, issue_id),
             "requests": int(requests),
-            "seconds": _phases(row),
+            "seconds": _phases(dict(row)),
             "unknown_batches": unknown_batches(tx, issue_id),
-            "reminders": _reminders(row),
         }
 
 
@@ -143,10 +142,6 @@ def _phases(row: Mapping[str, Any]) -> dict[str, float]:
         for name, start, end in moments
         if row[start] and row[end]
     }
-
-
-def _reminders(row: Mapping[str, Any]) -> list[str]:
-    return [row["state_reason"]] if row["state_reason"] else []
 
 
 def list_issues(newsletter: str | None = None, *, before: int | None = None, limit: int = 20) -> list[dict[str, Any]]:
@@ -160,3 +155,15 @@ def list_issues(newsletter: str | None = None, *, before: int | None = None, lim
             limit=limit,
         ).mappings()
         return [{**row, "created_at": row["created_at"].isoformat()} for row in rows]
+
+
+def latest_subscriptions(issue_id: int, limit: int) -> list[int]:
+    """Subscriptions of the readers whose batches come last."""
+    with transaction() as tx:
+        return list(
+            tx.execute(
+                "SELECT subscription_id FROM deliveries WHERE issue_id = :issue AND batch_id IS NOT NULL ORDER BY batch_id DESC, id DESC LIMIT :limit",
+                issue=issue_id,
+                limit=limit,
+            ).scalars()
+        )

@@ -2,7 +2,11 @@
 
 from datetime import datetime
 
-from service.db import Transaction
+from service.db import Transaction, transaction
+from service.domain.addresses import AddressError, normalise
+from service.errors import Invalid
+from service.operations.auditing import audit
+from service.tokens import email_key
 
 
 def suppress(tx: Transaction, email_key: bytes, *, kind: str, source: str, at: datetime | None = None) -> bool:
@@ -28,7 +32,7 @@ def withdraw(tx: Transaction, subscription_id: int, *, method: str, at: datetime
     row = tx.execute(
         """UPDATE subscriptions n SET state = 'unsubscribed', changed_at = clock_timestamp() FROM subscribers s
            WHERE n.id = :id AND s.id = n.subscriber_id AND n.state <> 'unsubscribed'
-             AND (CAST(:at AS timestamptz) IS NULL OR n.changed_at < CAST(:at AS timestamptz) + interval '1 second')
+             AND (CAST(:at AS timestamptz) IS NULL OR n.changed_at < CAST(:at AS timestamptz))
            RETURNING s.email_key, n.newsletter_id""",
         id=subscription_id,
         at=at,
@@ -42,3 +46,22 @@ def withdraw(tx: Transaction, subscription_id: int, *, method: str, at: datetime
         method=method,
     )
     return True
+
+
+def suppress_addresses(addresses: list[str], *, reason: str, actor: str) -> int:
+    """Write to these addresses never again, known or not, because a person says so. Returns how many were not suppressed so
+    before. Raises Invalid, naming the entry, when one is no address, and then suppresses none."""
+    keys, problems = [], []
+    for number, address in enumerate(addresses, start=1):
+        try:
+            keys.append(email_key(normalise(address).normalised))
+        except AddressError as error:
+            problems.append(f"Address {number}: {error}")
+    if not reason.strip():
+        problems.append("Say why: the reason is kept.")
+    if problems:
+        raise Invalid(*problems)
+    with transaction() as tx:
+        fresh = sum(suppress(tx, key, kind="manual", source=reason) for key in keys)
+        audit(tx, actor, "suppress", f"{fresh} addresses", reason=reason)
+    return fresh

@@ -52,6 +52,7 @@ class _Known:
     batch_id: int | None
     email_key: bytes
     subscription_id: int | None
+    claimed_at: datetime | None
     firsts: dict[EventType, datetime] = field(default_factory=dict)
 
 
@@ -133,10 +134,12 @@ def _take(tx: Transaction, body: bytes) -> tuple[list[int], Counter[str]]:
 def _deliveries(tx: Transaction, ids: set[int]) -> dict[int, _Known]:
     """Those of the named deliveries that are ours, and were in a batch: nobody else can have got a copy."""
     rows = tx.execute(
-        "SELECT id, issue_id, batch_id, email_key, subscription_id FROM deliveries WHERE id = ANY(:ids) AND batch_id IS NOT NULL",
+        """SELECT d.id, d.issue_id, d.batch_id, d.email_key, d.subscription_id, a.claimed_at
+           FROM deliveries d JOIN batches b ON b.id = d.batch_id LEFT JOIN attempts a ON a.batch_id = b.id AND a.number = b.attempts
+           WHERE d.id = ANY(:ids)""",
         ids=list(ids),
     )
-    return {row.id: _Known(row.issue_id, row.batch_id, row.email_key, row.subscription_id) for row in rows}
+    return {row.id: _Known(*row[1:]) for row in rows.all()}
 
 
 def _insert(tx: Transaction, events: dict[bytes, Event], known: dict[int, _Known]) -> set[bytes]:
@@ -188,7 +191,9 @@ def _evidence(tx: Transaction, events: Any, known: dict[int, _Known]) -> list[in
 
 
 def _act(tx: Transaction, event: Event, delivery: _Known) -> None:
+    # Whatever the provider's clock says, it happened after the copy was claimed.
+    at = max(event.at, delivery.claimed_at or event.at)
     if event.consequence is not None:
-        suppress(tx, delivery.email_key, kind=event.consequence.value, source=f"event: {event.type}", at=event.at)
+        suppress(tx, delivery.email_key, kind=event.consequence.value, source=f"event: {event.type}", at=at)
     if event.leaves and delivery.subscription_id is not None:
-        withdraw(tx, delivery.subscription_id, method=f"event: {event.type}", at=event.at)
+        withdraw(tx, delivery.subscription_id, method=f"event: {event.type}", at=at)

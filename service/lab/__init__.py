@@ -1,0 +1,1 @@
+"""What shows, measures and breaks the product: imported by the command line only."""
