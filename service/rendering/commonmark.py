@@ -120,6 +120,8 @@ def _linked(token: Token) -> list[Token]:
 
 def _without_end(url: str) -> str:
     """Without the full stop or bracket that belongs to the sentence."""
-    while url and (url[-1] in _BARE_ENDS or (url[-1] == ")" and url.count(")") > url.count("("))):
-        url = url[:-1]
-    return url
+    surplus, end = url.count(")") - url.count("("), len(url)
+    while end and (url[end - 1] in _BARE_ENDS or (url[end - 1] == ")" and surplus > 0)):
+        surplus -= url[end - 1] == ")"
+        end -= 1
+    return url[:end]

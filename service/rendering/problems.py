@@ -1,5 +1,9 @@
 """What is wrong with an author's text, gathered so that all of it can be said at once."""
 
+import sys
+
+LAST = sys.maxsize
+
 
 class RenderError(ValueError):
     """The content cannot be sent as it is. `problems`: "line N: what is wrong and what to do", one each."""
@@ -18,11 +22,11 @@ class Findings:
 
     def problem(self, text: str, *, line: int | None = None) -> None:
         """Something that stops the rendering; `line` is None where it belongs to no line."""
-        self._problems.setdefault(_placed(text, line), line or 0)
+        self._problems.setdefault(_placed(text, line), line or LAST)
 
     def warning(self, text: str, *, line: int | None = None) -> None:
         """Something to look at before sending."""
-        self._warnings.setdefault(_placed(text, line), line or 0)
+        self._warnings.setdefault(_placed(text, line), line or LAST)
 
     def raise_if_any(self) -> None:
         """Stop with all problems so far."""

@@ -62,8 +62,7 @@ SWALLOWING = ("script", "style")
 
 def clean(content: str, line: int, findings: Findings) -> str:
     """The part of raw HTML that may stay. A comment or script that never ends would swallow the rest: a problem."""
-    lower = content.lower()
-    if lower.count("<!--") > lower.count("-->"):
+    if _swallows_the_rest(content):
         findings.problem("the comment <!-- never ends; close it with -->", line=line)
         return ""
     cleaner = _Cleaner(line, findings)
@@ -81,10 +80,16 @@ def opens(content: str) -> str | None:
 
 def hrefs(content: str) -> list[str]:
     """Every link destination in raw HTML."""
+    if _swallows_the_rest(content):
+        return []
     cleaner = _Cleaner(1, Findings())
     cleaner.feed(content)
     cleaner.close()
     return cleaner.hrefs
+
+
+def _swallows_the_rest(content: str) -> bool:
+    return content.count("<!--") > content.count("-->")
 
 
 class _Cleaner(HTMLParser):

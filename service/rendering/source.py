@@ -8,11 +8,13 @@ from urllib.parse import unquote
 
 from service.rendering.problems import Findings, RenderError
 
-MAX_BYTES = 2_000_000
+# Four times what a mail can hold. Markdown's parser is quadratic on some texts, so that no more may reach it.
+MAX_BYTES = 400_000
+MAX_OPEN_BRACKETS = 100
 KEYS = ("subject", "preheader")
 
 _UNSENDABLE = re.compile(r"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_DAMAGED = re.compile(r"[\x00\ud800-\udfff]")
 _SPELLED_LIKE_A_PLACEHOLDER = re.compile(r"bsmt[0-9]+[ex]")
 _KEY_LINE = re.compile(r"([A-Za-z][\w-]*)\s*:\s*(.*)")
 _MARKUP = re.compile(r"<[^<>]*>")
@@ -40,17 +42,13 @@ def read(markdown: str, findings: Findings) -> Source:
     """The parts of an author's file. Raises at once where reading on makes no sense; other problems go to `findings`."""
     size = len(markdown) if len(markdown) > MAX_BYTES else len(markdown.encode(errors="replace"))
     if size > MAX_BYTES:
-        raise RenderError(
-            [f"{size / 1_000_000:.0f} MB of text; a mail holds at most 0.1 MB, so this is not the right file"]
-        )
+        told = f"{size / 1_000_000:.0f} MB" if size >= 1_000_000 else f"{size / 1000:.0f} KB"
+        raise RenderError([f"{told} of text; a mail holds about 100 KB, so shorten it or choose the right file"])
     text = markdown.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-    for forbidden, name in (("\x00", "a NUL byte"), (None, "half of a character (a lone surrogate)")):
-        if at := re.search(forbidden, text) if forbidden else _SURROGATE.search(text):
-            raise RenderError(
-                [
-                    f"line {_line(text, at.start())}: {name}; this is not a text file, or it was damaged: save it again as UTF-8"
-                ]
-            )
+    if damaged := _DAMAGED.search(text):
+        name = "a NUL byte" if damaged.group() == "\x00" else "half of a character (a lone surrogate)"
+        at = _line(text, damaged.start())
+        raise RenderError([f"line {at}: {name}; this is no text file, or it was damaged: save it again as UTF-8"])
     if control := _UNSENDABLE.search(text):
         findings.warning("an invisible control character was replaced by a space", line=_line(text, control.start()))
         text = _UNSENDABLE.sub(" ", text)
@@ -59,7 +57,21 @@ def read(markdown: str, findings: Findings) -> Source:
             findings.problem(
                 "“bsmt…” with a number is how we mark places in the mail; write it another way", line=number
             )
+    _check_brackets(text)
     return _split(text, findings)
+
+
+def _check_brackets(text: str) -> None:
+    """Links and notes are never nested this deep, and looking for their ends would take minutes."""
+    if text.count("<?") > MAX_OPEN_BRACKETS:
+        raise RenderError(
+            [f"more than {MAX_OPEN_BRACKETS} times <? in the text; a mail cannot hold program code, take it out"]
+        )
+    depth = 0
+    for number, line in enumerate(text.split("\n"), start=1):
+        depth = max(0, depth + line.count("[") - line.count("]")) if line.strip() else 0
+        if depth > MAX_OPEN_BRACKETS:
+            raise RenderError([f"line {number}: more than {MAX_OPEN_BRACKETS} brackets [ are open; close them with ]"])
 
 
 def resembles_placeholder(line: str) -> bool:

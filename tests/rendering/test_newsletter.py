@@ -72,6 +72,15 @@ def test_thirty_megabytes_of_text_are_refused_at_once() -> None:
     assert time.monotonic() - began < 1
 
 
+@pytest.mark.parametrize(
+    "sign", ["[", "^[", "<!--", "<?", "*a ", "<b>", "> ", "`a``", "<https://a.example", "{{ a ", ")"]
+)
+def test_a_wall_of_signs_is_answered_in_seconds(sign: str) -> None:
+    began = time.monotonic()
+    problems("https://a.example/" + sign * (100_000 // len(sign)) + "[^never]")
+    assert time.monotonic() - began < 10
+
+
 def test_a_nul_byte_is_refused_with_its_line() -> None:
     assert "line 2: a NUL byte" in problems("Text\nmore\x00text")
 
