@@ -7,11 +7,20 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from service.rendering.drafts_blocks import Piece, blocks
+from service.rendering.drafts_blocks import Piece, blocks, is_item
 from service.rendering.drafts_contents import Contents, find_contents
 from service.rendering.drafts_headings import UNDERLINE, Headings, find_headings
 from service.rendering.drafts_inline import escape, heading_text
-from service.rendering.drafts_lines import Line, Note, is_prose, is_title_like, read_lines, similar, title_key, wrap_column
+from service.rendering.drafts_lines import (
+    Line,
+    Note,
+    is_prose,
+    is_title_like,
+    read_lines,
+    similar,
+    title_key,
+    wrap_column,
+)
 from service.rendering.drafts_sources import Sources, find_sources
 
 __all__ = ["Draft", "Note", "draft_from_text"]
@@ -99,7 +108,9 @@ def _unclear(lines: Sequence[Line], levels: dict[int, int], column: int | None) 
         Note(line.number, "short like a heading, but nothing shows what it heads; left as a paragraph")
         for at, line in enumerate(lines)
         if line.number not in levels
-        and line.after_blank
+        and (line.after_blank or column is None)
+        and not is_item(line.text)
         and is_title_like(line.text)
+        and not is_prose(line.text)
         and (column is None or at + 1 == len(lines) or lines[at + 1].after_blank)
     ]

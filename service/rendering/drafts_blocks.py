@@ -34,12 +34,17 @@ class Piece:
 
 
 def blocks(pieces: Sequence[Piece], column: int | None) -> list[str]:
-    """Markdown blocks, in order."""
+    """Markdown blocks, in order. A count that does not go on where the list above ended is text: Markdown would renumber it."""
     written: list[str] = []
-    at = 0
+    at, counted = 0, ""
     while at < len(pieces):
-        reader = _quotation if _opens_quotation(pieces, at) else _list if _item(pieces[at]) else _paragraph
+        opened = _item(pieces[at])
+        renumbered = opened is not None and opened.re is _ORDERED and opened.group(2) == counted
+        is_list = opened is not None and not renumbered
+        reader = _quotation if _opens_quotation(pieces, at) else _list if is_list else _paragraph
         block, at = reader(pieces, at, column)
+        count = _ORDERED.match(block) if reader is _list else None
+        counted = count.group(2) if count else ""
         written.append(block)
     return written
 
@@ -69,13 +74,18 @@ def _quotation(pieces: Sequence[Piece], at: int, column: int | None) -> tuple[st
     return "\n".join(f"> {line}".rstrip() for line in body.split("\n")) if body else "\\>", at
 
 
+def is_item(text: str) -> bool:
+    """Whether a line opens like an item of a list."""
+    return bool(_BULLET.match(text) or _ORDERED.match(text))
+
+
 def _item(piece: Piece) -> re.Match[str] | None:
     opened = _BULLET.match(piece.text) or _ORDERED.match(piece.text)
     return opened if opened and not any(mark.start < opened.end() for mark in piece.marks) else None
 
 
 def _list(pieces: Sequence[Piece], at: int, column: int | None) -> tuple[str, int]:
-    """Items one after another, nested by their indentation. A count that jumps ends the list: Markdown would renumber it."""
+    """Items one after another, nested by their indentation, to where the count jumps."""
     base, out = pieces[at].line.indent, []
     counts: dict[int, tuple[int, str]] = {}
     depths = [base]

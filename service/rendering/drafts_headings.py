@@ -49,7 +49,7 @@ def find_headings(lines: Sequence[Line], listed: dict[int, int], breaks: set[int
         if UNDERLINE.fullmatch(line.text) and not line.after_blank and is_title_like(above.text) and above.after_blank:
             found.underlines.add(line.number)
     texts = [line for line in lines if line.number not in found.underlines]
-    _find_title(texts, listed, found)
+    _find_title(texts, listed, found, wrapped)
     ranks = _ranks(texts, listed, breaks, found, wrapped)
     order = sorted(set(ranks.values()))
     for number, rank in ranks.items():
@@ -60,10 +60,12 @@ def find_headings(lines: Sequence[Line], listed: dict[int, int], breaks: set[int
     return found
 
 
-def _find_title(lines: Sequence[Line], listed: dict[int, int], found: Headings) -> None:
+def _find_title(lines: Sequence[Line], listed: dict[int, int], found: Headings, wrapped: bool) -> None:
     if len(lines) < 2 or lines[0].number in listed:
         return
     first = lines[0]
+    if wrapped and not lines[1].after_blank and width(first.text) > 50:
+        return
     if (
         is_title_like(first.text)
         and not _BULLET.match(first.text)
