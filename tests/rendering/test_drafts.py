@@ -174,3 +174,10 @@ def test_a_short_line_that_heads_nothing_is_left_and_reported() -> None:
     draft = draft_from_text(f"Letter\n\n{LONG}\n\nNowhere Land\n")
     assert read(draft.markdown).headings == [(1, "Letter")]
     assert [note.line for note in draft.report if "left as a paragraph" in note.text] == [5]
+
+
+def test_vague_marks_in_no_order_are_numbers_and_no_marks() -> None:
+    text = "It is the better of the two (2) in our view.\n\nThe other (1) is worse.\n\n1. Buy it;\n2. Sell it.\n"
+    seen = read(draft_from_text(text).markdown)
+    assert seen.references == []
+    assert "the two (2) in our view" in seen.text
