@@ -56,7 +56,7 @@ def configure(database_url: str, pool_size: int = 5) -> None:
 def engine() -> Engine:
     """The engine this process was wired with."""
     if _engine is None:
-        raise RuntimeError("the process was not wired: call factory.wire(settings) first")
+        raise RuntimeError("the process was not wired: call wiring.wire(settings) first")
     return _engine
 
 

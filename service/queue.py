@@ -92,7 +92,7 @@ def use(publisher: Publisher) -> None:
 def publish(name: str, *arguments: int) -> bool:
     """Ring for a task. False, and a line in the log, when the bell could not be rung: the sweep will find the row."""
     if _publisher is None:
-        raise RuntimeError("the process was not wired: call factory.wire(settings) first")
+        raise RuntimeError("the process was not wired: call wiring.wire(settings) first")
     try:
         _publisher(name, arguments)
     except (KombuError, OSError) as error:  # kombu's OperationalError is a KombuError

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import redis
 
-from service import db, embedded, factory
+from service import db, embedded, wiring
 from service.errors import BroadsheetError
 from service.migrations import runner
 from service.procfile import read_procfile
@@ -46,11 +46,11 @@ def database(chosen: Settings) -> Iterator[Settings]:
             servers = stack.enter_context(embedded.running(chosen.home))
             chosen = chosen.connected(servers.database_url, servers.redis_url)
         chosen = _like_running_up(chosen)
-        factory.wire(chosen)
+        wiring.wire(chosen)
         db.check_server()
         check_redis(chosen.redis_url)
         runner.upgrade(db.engine())
-        factory.check_installation()
+        wiring.check_installation()
         stack.callback(lambda: db.engine().dispose())
         yield chosen
 
@@ -66,7 +66,7 @@ def everything(
             yield Running(connected, joined=True)
             return
         connected = connected if announce and not any_ports else _with_free_ports(connected)
-        factory.wire(connected)
+        wiring.wire(connected)
         with ExitStack() as stack:
             if announce:
                 stack.enter_context(_announced(connected))

@@ -378,5 +378,5 @@ def configure(settings: Settings) -> None:
 def current() -> Settings:
     """The settings this process was wired with."""
     if _current is None:
-        raise RuntimeError("the process was not wired: call factory.wire(settings) first")
+        raise RuntimeError("the process was not wired: call wiring.wire(settings) first")
     return _current

@@ -4,7 +4,7 @@ from typing import Any
 
 from celery import signals
 
-from service import db, factory, queue, settings
+from service import db, queue, settings, wiring
 
 app = queue.make_celery(settings.load())
 app.conf.imports = ("tasks.sending", "tasks.tracking", "tasks.mail", "tasks.duties")
@@ -20,13 +20,13 @@ app.conf.beat_schedule = {
 @signals.setup_logging.connect
 def _log(**_: Any) -> None:
     """Celery would install its own handlers, which know nothing of masking."""
-    factory.wire(settings.load())
+    wiring.wire(settings.load())
 
 
 @signals.worker_init.connect
 def _check(**_: Any) -> None:
     db.check_server()
-    factory.check_installation()
+    wiring.check_installation()
 
 
 @signals.worker_process_init.connect

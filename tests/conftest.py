@@ -4,9 +4,11 @@ rung, so that a test decides when work is done."""
 import json
 import logging
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.request
@@ -20,7 +22,7 @@ import pytest
 from sqlalchemy import make_url
 from werkzeug.serving import make_server
 
-from service import db, embedded, factory, queue, settings
+from service import db, embedded, factory, queue, settings, wiring
 from service.migrations import runner
 from service.settings import ROOT, Settings
 
@@ -52,10 +54,17 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+def home() -> Iterator[Path]:
+    """A home that an unprivileged user can enter, unlike pytest's own folders: servers never run as root."""
+    outer = Path(tempfile.mkdtemp(prefix="broadsheet-test-", dir="/tmp"))
+    outer.chmod(0o711)
+    yield outer / "home"
+    shutil.rmtree(outer, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def installation(home: Path) -> Iterator[Settings]:
     """Embedded servers in a home of their own, migrated; one for each test process."""
-    home = tmp_path_factory.mktemp("home")
-    home.chmod(0o711)
     environ = {
         "BROADSHEET_HOME": str(home),
         "PORT": str(free_port()),
@@ -64,7 +73,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]
     }
     with embedded.running(home) as servers:
         chosen = settings.load(environ).connected(servers.database_url, servers.redis_url)
-        factory.wire(chosen)
+        wiring.wire(chosen)
         runner.upgrade(db.engine())
         yield chosen
         db.engine().dispose()
@@ -80,10 +89,10 @@ def bells() -> list[tuple[str, tuple[int, ...]]]:
 def database(installation: Settings, bells: list[tuple[str, tuple[int, ...]]]) -> Iterator[Settings]:
     """This process wired to an empty, migrated database; bells are collected."""
     empty()
-    factory.wire(installation)
+    wiring.wire(installation)
     # Libraries' and our own lines go to pytest's capture, where the whole run is searched for addresses.
     logging.getLogger().handlers[:] = []
-    factory.check_installation()
+    wiring.check_installation()
     queue.use(lambda name, arguments: bells.append((name, arguments)))
     yield installation
     db.engine().dispose()

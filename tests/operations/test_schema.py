@@ -30,7 +30,9 @@ def test_migrations_go_up_down_and_up_again_and_leave_nothing(scratch) -> None: 
     runner.downgrade(scratch, "base")
     with scratch.connect() as connection:
         left = connection.execute(
-            text("SELECT relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE nspname = 'public' AND relname NOT LIKE 'alembic%'")
+            text(
+                "SELECT relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE nspname = 'public' AND relname NOT LIKE 'alembic%'"
+            )
         ).all()
     assert left == []
     runner.upgrade(scratch)
@@ -46,18 +48,27 @@ def test_models_match_migrations(scratch) -> None:  # type: ignore[no-untyped-de
 def test_the_database_allows_exactly_the_moves_of_the_domain(database: Settings, kind: str) -> None:
     table = states.MOVES[kind]
     with db.engine().connect() as connection:
-        moves = {tuple(row) for row in connection.execute(text("SELECT before, after FROM moves WHERE kind = :kind"), {"kind": kind})}
+        moves = {
+            tuple(row)
+            for row in connection.execute(text("SELECT before, after FROM moves WHERE kind = :kind"), {"kind": kind})
+        }
     assert moves == {(before, after) for before, afters in table.items() for after in afters}
 
 
 def test_the_database_refuses_every_other_move(database: Settings, sql) -> None:  # type: ignore[no-untyped-def]
-    sql("INSERT INTO newsletters (slug, name, sender_name, sender_address, postal_address) VALUES ('n', 'N', 'N', 'n@n.example', 'x')")
+    sql(
+        "INSERT INTO newsletters (slug, name, sender_name, sender_address, postal_address) VALUES ('n', 'N', 'N', 'n@n.example', 'x')"
+    )
     sql(
         "INSERT INTO issues (newsletter_id, subject, source, content_hash, audience_hash, sender_name, sender_address, tracking_policy, marker)"
         " SELECT id, 's', 's', '', '', 'n', 'n', 'none', 'm' FROM newsletters"
     )
     for before, after in itertools.permutations(states.ISSUE, 2):
-        sql("SET session_replication_role = replica; UPDATE issues SET state = '" + before + "'; SET session_replication_role = origin")
+        sql(
+            "SET session_replication_role = replica; UPDATE issues SET state = '"
+            + before
+            + "'; SET session_replication_role = origin"
+        )
         if after in states.ISSUE[before]:
             sql("UPDATE issues SET state = %s", after)
         else:

@@ -1,6 +1,7 @@
 """Leaving: one click, one button; nothing by GET; tokens that work for years and for nothing else."""
 
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from dataclasses import replace
@@ -84,7 +85,7 @@ def test_a_token_that_is_cut_flipped_or_made_up_is_not_found(link: str, sql: Sql
     wrong += [token[:n] + ("A" if token[n] != "A" else "B") + token[n + 1 :] for n in range(len(token))]
     for one in wrong:
         for method in ("GET", "POST"):
-            status, page, _ = ask(method, f"{base}/{urllib.request.quote(one)}", b"" if method == "POST" else None)
+            status, page, _ = ask(method, f"{base}/{urllib.parse.quote(one)}", b"" if method == "POST" else None)
             assert status == 404
             assert "does not work" in page
     assert not left(sql)
