@@ -207,29 +207,18 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     """Read the settings. Raises Invalid with one line for each fault. With embedded servers, secrets are made in the home
     when they are not there yet."""
     read = _Reader(os.environ if environ is None else environ)
-    home = Path(read.text("BROADSHEET_HOME", str(ROOT / "var"))).expanduser().absolute()
-    database_url, redis_url = read.text("DATABASE_URL"), read.text("REDIS_URL")
-    embedded = read.environ.get("BROADSHEET_EMBEDDED") == "1" or not (database_url or redis_url)
-    if bool(database_url) != bool(redis_url):
-        read.fault(
-            *(
-                ("REDIS_URL", "must be set together with DATABASE_URL.")
-                if database_url
-                else ("DATABASE_URL", "must be set together with REDIS_URL.")
-            )
-        )
-    _check_server_urls(read, database_url, redis_url)
+    database_url, redis_url, embedded = _servers(read)
     api_key = read.text("SENDGRID_API_KEY")
     flag = read.choice("BROADSHEET_SANDBOX", "0", ("0", "1"))
     sandbox = flag == "1" or (embedded and not api_key)
-    if not embedded and not sandbox and not api_key:
+    if not sandbox and not api_key:
         read.fault(
-            "SENDGRID_API_KEY", "is required with DATABASE_URL (or set BROADSHEET_SANDBOX=1 to send nothing to anyone)."
+            "SENDGRID_API_KEY", "is required with DATABASE_URL, unless BROADSHEET_SANDBOX=1: then nobody gets mail."
         )
     port = read.number("PORT", 8000, 1, 65535)
     settings = Settings(
-        home=home,
-        database_url=_psycopg(database_url),
+        home=Path(read.text("BROADSHEET_HOME", str(ROOT / "var"))).expanduser().absolute(),
+        database_url=database_url,
         redis_url=redis_url,
         embedded=embedded,
         public_url=_public_url(read, sandbox, port),
@@ -254,19 +243,27 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     return _with_own_secrets(settings)
 
 
+def _servers(read: _Reader) -> tuple[str, str, bool]:
+    """Where PostgreSQL and Redis are, and whether they are the embedded ones."""
+    database_url, redis_url = read.text("DATABASE_URL"), read.text("REDIS_URL")
+    if database_url and not redis_url:
+        read.fault("REDIS_URL", "must be set together with DATABASE_URL.")
+    if redis_url and not database_url:
+        read.fault("DATABASE_URL", "must be set together with REDIS_URL.")
+    if database_url and not database_url.startswith(("postgresql://", "postgres://", "postgresql+psycopg://")):
+        read.fault("DATABASE_URL", "must be a PostgreSQL address.")
+    if redis_url and not redis_url.startswith(("redis://", "rediss://")):
+        read.fault("REDIS_URL", "must start with redis:// or rediss://.")
+    embedded = read.environ.get("BROADSHEET_EMBEDDED") == "1" or not (database_url or redis_url)
+    return _psycopg(database_url), redis_url, embedded
+
+
 def _psycopg(url: str) -> str:
     """SQLAlchemy's spelling of a PostgreSQL address, with psycopg 3."""
     for prefix in ("postgresql://", "postgres://"):
         if url.startswith(prefix):
             return "postgresql+psycopg://" + url.removeprefix(prefix)
     return url
-
-
-def _check_server_urls(read: _Reader, database_url: str, redis_url: str) -> None:
-    if database_url and not database_url.startswith(("postgresql://", "postgres://", "postgresql+psycopg://")):
-        read.fault("DATABASE_URL", "must be a PostgreSQL address.")
-    if redis_url and not redis_url.startswith(("redis://", "rediss://")):
-        read.fault("REDIS_URL", "must start with redis:// or rediss://.")
 
 
 def _sendgrid_url(read: _Reader) -> str:

@@ -4,6 +4,7 @@ rung, so that a test decides when work is done."""
 import json
 import logging
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -272,3 +273,19 @@ def sql(database: Settings) -> Callable[..., list[Any]]:
             return cursor.fetchall() if cursor.description else []
 
     return run
+
+
+_ADDRESS = re.compile(r"[\w.+'-]+@[\w-]+\.(?:example|test|invalid)\b|[\w.+-]+@example\.(?:com|org|net)\b")
+
+
+@pytest.fixture(autouse=True)
+def _no_address_in_any_log(caplog: pytest.LogCaptureFixture, request: pytest.FixtureRequest) -> Iterator[None]:
+    """No test may make anything write a reader's address to a log, masked or not."""
+    caplog.set_level(logging.INFO)
+    yield
+    if request.node.get_closest_marker("logs_addresses"):
+        return
+    for when in ("setup", "call"):
+        for record in caplog.get_records(when):
+            found = _ADDRESS.search(record.getMessage())
+            assert not found, f"{record.name} wrote an address to the log"

@@ -1,5 +1,6 @@
 """`broadsheet send`: text in, readers in, out they go, in one command."""
 
+import inspect
 import sys
 from pathlib import Path
 from typing import Any
@@ -66,23 +67,14 @@ def send(
 
     Run again with the same text, it sends nothing to anybody who has it.
     """
-    chosen = settings.load()
     source = authoring.read_source(file)
-    with everything(chosen) as running:
+    with everything(settings.load()) as running:
         newsletter_id = _newsletter(running.settings, newsletter, words["sender_address"], words["postal_address"])
-        with screen.status("Reading the readers…"):
-            report = importing.import_subscribers(
-                people,
-                newsletter_id=newsletter_id,
-                consent=words["consent"],
-                tracking_consent=words["tracking_consent"],
-                encoding=words["encoding"],
-            )
-        show_report(report)
+        import_id = _import(people, newsletter_id, words)
         planned = repeating.plan(
             source,
             newsletter_id=newsletter_id,
-            import_id=report.import_id,
+            import_id=import_id,
             subject=subject,
             again=again is not None,
             actor=actor(),
@@ -95,16 +87,19 @@ def send(
     finish(found, as_json)
 
 
-send.help = f"{send.help}\n\nThe CSV file has a header with `email`. Other columns become attributes, except these and their synonyms:\n\n\b\n{COLUMNS}"
+send.help = f"{inspect.cleandoc(send.help or '')}\n\nThe CSV file has a header with `email`. Other columns become attributes, except these and their synonyms:\n\n\b\n{COLUMNS}"
 
 
 def _newsletter(chosen: Settings, name: str, sender: str | None, postal: str | None) -> int:
     """Find the newsletter by slug or name, or create it. Real mail needs a real sender and a postal address."""
     slug = authoring.slug_of(name)
     try:
-        return authoring.find_newsletter(slug)
+        newsletter_id = authoring.find_newsletter(slug)
     except NotFound:
         pass
+    else:
+        authoring.check_sender(newsletter_id, sender_address=sender, postal_address=postal)
+        return newsletter_id
     if not chosen.sandbox and not (sender and postal):
         raise Invalid(f"There is no newsletter {slug!r} yet: to create it, give --from and --postal-address.")
     if not (sender and postal):
@@ -116,6 +111,22 @@ def _newsletter(chosen: Settings, name: str, sender: str | None, postal: str | N
         postal_address=postal or "No postal address was given",
         actor=actor(),
     )
+
+
+def _import(people: Path, newsletter_id: int, words: dict[str, Any]) -> int:
+    """Read the file; its sendable rows are the audience. Raises Invalid when there are none."""
+    with screen.status("Reading the readers…"):
+        report = importing.import_subscribers(
+            people,
+            newsletter_id=newsletter_id,
+            consent=words["consent"],
+            tracking_consent=words["tracking_consent"],
+            encoding=words["encoding"],
+        )
+    show_report(report)
+    if report.sendable == 0:
+        raise Invalid(f"Nobody in {people.name} can be sent to; the lines above say why. No issue was created.")
+    return report.import_id
 
 
 def _agree(planned: Plan, *, again: int | None, yes: bool, as_json: bool) -> None:

@@ -36,8 +36,11 @@ class Source:
 
 
 def slug_of(name: str) -> str:
-    """A slug from a name, for who gave none."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].strip("-") or "newsletter"
+    """A slug from a name, for who gave none. Names that differ only in letters a slug cannot hold get different ones."""
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:30].strip("-")
+    if name.isascii():
+        return slug or "newsletter"
+    return f"{slug}-{hashlib.sha256(name.encode()).hexdigest()[:8]}".strip("-")
 
 
 def create_newsletter(
@@ -55,26 +58,9 @@ def create_newsletter(
     maximum_audience: int | None = None,
 ) -> int:
     """Create a newsletter; its id. Raises Invalid with every problem, and Conflict when the slug is taken."""
-    problems = []
-    if not _SLUG.fullmatch(slug):
-        problems.append(f"The slug {slug!r} must have 1 to 40 lower-case letters, digits and hyphens.")
-    texts = {"name": name, "sender name": sender_name or name, "postal address": postal_address.replace("\n", " ")}
-    problems += [
-        f"The {what} has a control character; remove it." for what, text in texts.items() if _CONTROL.search(text)
-    ]
-    problems += [f"The {what} is empty." for what, text in texts.items() if not text.strip()]
-    if tracking_policy not in TRACKING_POLICIES:
-        problems.append(f"The tracking policy must be one of {', '.join(TRACKING_POLICIES)}.")
-    if not re.fullmatch(r"#[0-9a-fA-F]{6}", brand_colour):
-        problems.append("The brand colour must be written like #1f3a5f.")
-    addresses = []
-    for what, address in (("sender", sender_address), ("reply-to", reply_to)):
-        try:
-            addresses.append(normalise(address).as_typed_clean if address else None)
-        except AddressError as error:
-            problems.append(f"The {what} address: {error}")
-    if problems:
-        raise Invalid(*problems)
+    sender, answers_to = _check_newsletter(
+        slug, name, sender_name or name, postal_address, tracking_policy, brand_colour, (sender_address, reply_to)
+    )
     with transaction() as tx:
         row = tx.execute(
             """INSERT INTO newsletters (slug, name, sender_name, sender_address, reply_to, postal_address, language, tracking_policy, brand_colour, maximum_audience)
@@ -83,8 +69,8 @@ def create_newsletter(
             slug=slug,
             name=name.strip(),
             sender_name=(sender_name or name).strip(),
-            sender=addresses[0],
-            reply_to=addresses[1],
+            sender=sender,
+            reply_to=answers_to,
             postal=postal_address.strip(),
             language=language,
             policy=tracking_policy,
@@ -97,6 +83,39 @@ def create_newsletter(
     return int(row)
 
 
+def _check_newsletter(
+    slug: str,
+    name: str,
+    sender_name: str,
+    postal_address: str,
+    tracking_policy: str,
+    brand_colour: str,
+    addresses: tuple[str, str | None],
+) -> tuple[str | None, str | None]:
+    """The sender's and the reply-to address, tidied. Raises Invalid with every problem."""
+    problems = []
+    if not _SLUG.fullmatch(slug):
+        problems.append(f"The slug {slug!r} must have 1 to 40 lower-case letters, digits and hyphens.")
+    texts = {"name": name, "sender name": sender_name, "postal address": postal_address.replace("\n", " ")}
+    problems += [
+        f"The {what} has a control character; remove it." for what, text in texts.items() if _CONTROL.search(text)
+    ]
+    problems += [f"The {what} is empty." for what, text in texts.items() if not text.strip()]
+    if tracking_policy not in TRACKING_POLICIES:
+        problems.append(f"The tracking policy must be one of {', '.join(TRACKING_POLICIES)}.")
+    if not re.fullmatch(r"#[0-9a-fA-F]{6}", brand_colour):
+        problems.append("The brand colour must be written like #1f3a5f.")
+    found: list[str | None] = []
+    for what, address in zip(("sender", "reply-to"), addresses, strict=True):
+        try:
+            found.append(normalise(address).as_typed_clean if address else None)
+        except AddressError as error:
+            problems.append(f"The {what} address: {error}")
+    if problems:
+        raise Invalid(*problems)
+    return found[0], found[1]
+
+
 def find_newsletter(slug: str) -> int:
     """The id of a newsletter. Raises NotFound, naming those there are."""
     with transaction() as tx:
@@ -107,6 +126,20 @@ def find_newsletter(slug: str) -> int:
         )
         raise NotFound(f"There is no newsletter {slug!r}. {there}")
     return int(slugs[slug])
+
+
+def check_sender(newsletter_id: int, *, sender_address: str | None, postal_address: str | None) -> None:
+    """Refuse a sender or postal address that is not the newsletter's, rather than pass over it. Raises Conflict."""
+    with transaction() as tx:
+        row = _newsletter(tx, newsletter_id)
+    for what, given, known in (
+        ("sender", sender_address, row["sender_address"]),
+        ("postal address", postal_address, row["postal_address"]),
+    ):
+        if given and given.strip() != known:
+            raise Conflict(
+                f"The newsletter {row['slug']!r} exists with the {what} {known!r}. Leave the option out, or name another newsletter."
+            )
 
 
 def read_source(path: Path) -> Source:
