@@ -1,5 +1,6 @@
 """Commands on readers."""
 
+import inspect
 from pathlib import Path
 
 import click
@@ -61,7 +62,7 @@ def import_file(
         show_report(report)
 
 
-import_file.help = f"{import_file.help}\n\n\b\n{COLUMNS}"
+import_file.help = f"{inspect.cleandoc(import_file.help or '')}\n\n\b\n{COLUMNS}"
 
 
 @command(subscribers, example='broadsheet subscribers suppress someone@firm.example --reason "asked by telephone"')
