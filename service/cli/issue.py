@@ -164,6 +164,23 @@ def rebind(issue_id: int) -> None:
     say(f"Issue {issue_id} is sent through {provider} from now on.")
 
 
+@command(root, example='broadsheet halt --reason "wrong link in the letter"')
+@click.option("--reason", required=True)
+def halt(reason: str) -> None:
+    """Stop everything: nothing of any issue is sent until `broadsheet unhalt`."""
+    with database(settings.load()):
+        scheduling.halt(reason=reason, actor=actor())
+    say("Nothing is sent any more. Requests under way may still finish. `broadsheet unhalt` goes on.")
+
+
+@command(root, example="broadsheet unhalt")
+def unhalt() -> None:
+    """Take `broadsheet halt` back."""
+    with database(settings.load()):
+        scheduling.unhalt(actor=actor())
+    say("Sending goes on.")
+
+
 @command(root, example="broadsheet render letter.md -o letter.html --text letter-as-mail.txt")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(

@@ -11,8 +11,8 @@ from service.models.base import Base, CreatedAt, Document, Id
 
 
 class Issue(Base):
-    """`audience` says who is meant (`{}`: all of the newsletter; `{"import": id}`: that file's readers; `{"except_content_of": id}`:
-    not those who have a delivery of that issue). `provider` is frozen when the issue is scheduled."""
+    """`audience` says who is meant: `{}` all of the newsletter; `import`: the readers of that file; `again`: also those who have
+    this content already. `provider` is frozen when the issue is scheduled."""
 
     __tablename__ = "issues"
     __table_args__ = (

@@ -235,15 +235,6 @@ def create_issue(
     return issue_id, rendered
 
 
-def find_same_content(tx: Transaction, newsletter_id: int, content_hash: bytes) -> int | None:
-    """The first issue of the newsletter with exactly this content that is not cancelled nor a draft."""
-    return tx.execute(
-        "SELECT min(id) FROM issues WHERE newsletter_id = :newsletter AND content_hash = :hash AND state NOT IN ('draft', 'cancelled')",
-        newsletter=newsletter_id,
-        hash=content_hash,
-    ).scalar_one_or_none()
-
-
 def without_reader(rendered: Rendered, text: str) -> str:
     """A part of the mail as a reader without any values would get it: every tag shows its fallback, or its name."""
     for tag in rendered.tags:

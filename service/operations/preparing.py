@@ -50,6 +50,9 @@ _CANDIDATES = """
     FROM subscriptions n JOIN subscribers s ON s.id = n.subscriber_id
     WHERE n.newsletter_id = :newsletter AND n.state = 'active' {only}
 """
+_HAD_IT = """EXISTS (
+    SELECT FROM deliveries d WHERE d.issue_id = ANY(:same_content) AND d.email_key = s.email_key AND d.excluded IS DISTINCT FROM 'cancelled'
+)"""
 _CUT = """
     CREATE TEMPORARY TABLE cut ON COMMIT DROP AS
     SELECT tracked, (position - 1) / :batch_size AS number, count(*) AS size, nextval(pg_get_serial_sequence('batches', 'id')) AS batch_id
@@ -182,7 +185,7 @@ def _freeze(tx: Transaction, issue: dict[str, Any]) -> _Counts:
     variant = tx.execute("SELECT id, tags FROM variants WHERE issue_id = :issue", issue=issue["id"]).mappings().one()
     tags = [Tag.from_json(tag) for tag in variant["tags"]]
     only, parameters = _audience(issue)
-    before = issue["audience"].get("except_content_of")
+    same_content = _same_content(tx, issue)
     values, parameters_of_tags = _values(tags)
     statement = _CANDIDATES.format(
         values=values,
@@ -190,9 +193,7 @@ def _freeze(tx: Transaction, issue: dict[str, Any]) -> _Counts:
         tracked={"agreed": "n.tracking = 'agreed'", "not-objected": "n.tracking <> 'objected'", "none": "false"}[
             issue["tracking_policy"]
         ],
-        had_it="EXISTS (SELECT FROM deliveries d JOIN issues i ON i.id = d.issue_id WHERE i.newsletter_id = n.newsletter_id AND i.content_hash = :hash AND i.id <> :issue AND d.email_key = s.email_key)"
-        if before
-        else "false",
+        had_it=_HAD_IT if same_content else "false",
         missing=" OR ".join(
             f"coalesce({_field(i, tag)}, '') = ''"
             for i, tag in enumerate(tags)
@@ -203,8 +204,8 @@ def _freeze(tx: Transaction, issue: dict[str, Any]) -> _Counts:
         reader_bytes=READER_BYTES,
         **{reason.value: reason.value for reason in Reason},
     )
-    if before:
-        parameters |= {"hash": issue["content_hash"], "issue": issue["id"]}
+    if same_content:
+        parameters["same_content"] = same_content
     tx.execute(statement, {"newsletter": issue["newsletter_id"], **parameters, **parameters_of_tags})
     size = _batch_size(tx)
     tx.execute("UPDATE issues SET batch_size = :size WHERE id = :issue", size=size, issue=issue["id"])
@@ -216,6 +217,24 @@ def _freeze(tx: Transaction, issue: dict[str, Any]) -> _Counts:
     if not counts.add_up():
         raise BroadsheetError(f"the freeze of issue {issue['id']} does not add up: {counts}")
     return counts
+
+
+def _same_content(tx: Transaction, issue: dict[str, Any]) -> list[int]:
+    """Other issues of the newsletter with exactly this content: whoever has a delivery of one gets no other, unless a person
+    asked for that. The lock makes two freezes of one newsletter wait for each other, so that the later one sees the
+    earlier one's deliveries."""
+    tx.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended('freeze', :newsletter))", newsletter=issue["newsletter_id"]
+    )
+    if issue["audience"].get("again"):
+        return []
+    rows = tx.execute(
+        "SELECT id FROM issues WHERE newsletter_id = :newsletter AND content_hash = :hash AND id <> :issue AND prepared_at IS NOT NULL",
+        newsletter=issue["newsletter_id"],
+        hash=issue["content_hash"],
+        issue=issue["id"],
+    )
+    return list(rows.scalars())
 
 
 def _field(index: int, tag: Tag) -> str:

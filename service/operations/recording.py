@@ -10,6 +10,7 @@ import structlog
 
 from service.db import Transaction
 from service.domain.outcomes import Answer, Reason, Verdict
+from service.operations.auditing import audit
 
 log = structlog.get_logger(__name__)
 
@@ -69,6 +70,7 @@ def accept_late(tx: Transaction, attempt_id: uuid.UUID, reason: str) -> bool:
     ).rowcount
     if not moved:
         log.error("evidence for an attempt that was sent again", batch=batch_id)
+        audit(tx, "service", "evidence after decision", f"batch {batch_id}", attempt=str(attempt_id))
     return moved == 1
 
 

@@ -1,5 +1,5 @@
-"""One file of readers and one text, sent in one go: decides whether that is a new issue, the same one again, or the same
-content for readers who do not have it yet. Nobody who has a delivery of this content gets another."""
+"""One file of readers and one text, sent in one go: decides whether that is a new issue, or one that is there already. That
+nobody gets the same content twice is the freeze's promise; here it only decides what to report."""
 
 from dataclasses import dataclass
 
@@ -19,37 +19,43 @@ class Plan:
     repeated: bool
 
 
+# A delivery that a person cancelled left nothing: its reader may still get the content.
+_READERS = """
+    SELECT count(*) AS all_readers, count(*) FILTER (WHERE NOT EXISTS (
+        SELECT FROM deliveries d JOIN issues i ON i.id = d.issue_id
+        WHERE i.newsletter_id = :newsletter AND i.content_hash = :hash AND d.email_key = s.email_key AND d.excluded IS DISTINCT FROM 'cancelled'
+    )) AS without
+    FROM imported_rows r JOIN subscribers s ON s.id = r.subscriber_id WHERE r.import_id = :import
+"""
+_EXISTING = """
+    SELECT max(id) AS newest, max(id) FILTER (WHERE prepared_at IS NULL) AS waiting FROM issues
+    WHERE newsletter_id = :newsletter AND content_hash = :hash AND id <> :issue AND state NOT IN ('draft', 'approved', 'cancelled')
+"""
+
+
 def plan(source: Source, *, newsletter_id: int, import_id: int, subject: str | None, again: bool, actor: str) -> Plan:
     """Create the issue for exactly the sendable rows of the import, unless all of them have this content already.
 
     `again`: they shall get it once more. Raises Invalid with every problem of the text.
     """
+    audience = {"import": import_id} | ({"again": True} if again else {})
     issue_id, rendered = authoring.create_issue(
-        source, newsletter_id=newsletter_id, actor=actor, subject=subject, audience={"import": import_id}
+        source, newsletter_id=newsletter_id, actor=actor, subject=subject, audience=audience
     )
     with transaction() as tx:
-        content = tx.execute("SELECT content_hash FROM issues WHERE id = :id", id=issue_id).scalar_one()
-        first = authoring.find_same_content(tx, newsletter_id, content)
-        readers, without = tx.execute(
-            """SELECT count(*), count(*) FILTER (WHERE NOT EXISTS (
-                   SELECT FROM deliveries d JOIN issues i ON i.id = d.issue_id
-                   WHERE i.newsletter_id = :newsletter AND i.content_hash = :hash AND d.email_key = s.email_key
-               )) FROM imported_rows r JOIN subscribers s ON s.id = r.subscriber_id WHERE r.import_id = :import""",
-            {"newsletter": newsletter_id, "hash": content, "import": import_id},
-        ).one()
-        if first is None or again:
-            return Plan(issue_id, rendered, readers, repeated=False)
-        if without == 0 or _not_frozen_yet(tx, first):
-            tx.execute("DELETE FROM issues WHERE id = :id AND state = 'draft'", id=issue_id)
-            return Plan(first, rendered, 0, repeated=True)
-        tx.execute(
-            "UPDATE issues SET audience = audience || jsonb_build_object('except_content_of', CAST(:first AS bigint)) WHERE id = :id",
-            first=first,
-            id=issue_id,
-        )
-        return Plan(issue_id, rendered, without, repeated=False)
+        readers, without, existing = _look(tx, issue_id, newsletter_id, import_id)
+        if again or existing is None:
+            return Plan(issue_id, rendered, readers if again else without, repeated=False)
+        tx.execute("DELETE FROM issues WHERE id = :id AND state = 'draft'", id=issue_id)
+        return Plan(existing, rendered, 0, repeated=True)
 
 
-def _not_frozen_yet(tx: Transaction, issue_id: int) -> bool:
-    """An issue that waits to be prepared: who has a delivery of it is not known yet."""
-    return tx.execute("SELECT prepared_at IS NULL FROM issues WHERE id = :id", id=issue_id).scalar_one() is True
+def _look(tx: Transaction, issue_id: int, newsletter_id: int, import_id: int) -> tuple[int, int, int | None]:
+    """All readers, those without this content, and the issue to report instead: one that waits to be prepared (who has a
+    delivery of it is not known yet), or the newest when nobody is without."""
+    content = tx.execute("SELECT content_hash FROM issues WHERE id = :id", id=issue_id).scalar_one()
+    where = {"newsletter": newsletter_id, "hash": content}
+    readers = tx.execute(_READERS, {**where, "import": import_id}).one()
+    existing = tx.execute(_EXISTING, {**where, "issue": issue_id}).one()
+    instead = existing.waiting or (existing.newest if readers.without == 0 else None)
+    return readers.all_readers, readers.without, instead

@@ -99,6 +99,14 @@ def unknown_batches(tx: Transaction, issue_id: int) -> list[dict[str, Any]]:
     ]
 
 
+def halted(tx: Transaction) -> str | None:
+    """Why nothing at all is sent just now, if so."""
+    reason: str | None = tx.execute(
+        "SELECT 'everything is halted: ' || stopped_because FROM installation WHERE stopped_at IS NOT NULL"
+    ).scalar_one_or_none()
+    return reason
+
+
 def show(issue_id: int) -> dict[str, Any]:
     """An issue with its ledger, events, and phases in seconds. Raises NotFound."""
     with transaction() as tx:
@@ -122,7 +130,7 @@ def show(issue_id: int) -> dict[str, Any]:
                 "newsletter": row["slug"],
                 "subject": row["subject"],
                 "state": row["state"],
-                "state_reason": row["state_reason"],
+                "state_reason": row["state_reason"] or halted(tx),
                 "html_bytes": len(row["html"].encode()),
                 "text_bytes": len(row["text"].encode()),
                 "content_hash": bytes(row["content_hash"]).hex(),

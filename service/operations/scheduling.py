@@ -153,6 +153,26 @@ def rebind(issue_id: int, *, actor: str) -> str:
     return current().provider
 
 
+def halt(*, reason: str, actor: str) -> None:
+    """Send nothing of any issue from now on; requests under way may finish. Raises Invalid without a reason."""
+    if not reason.strip():
+        raise Invalid("Say why: the reason is kept and shown.")
+    with transaction() as tx:
+        tx.execute(
+            "UPDATE installation SET stopped_at = coalesce(stopped_at, clock_timestamp()), stopped_because = :why",
+            why=reason,
+        )
+        audit(tx, actor, "halt", "everything", reason=reason)
+
+
+def unhalt(*, actor: str) -> None:
+    """Take the stop back; the sweep rings for what is due."""
+    with transaction() as tx:
+        tx.execute("UPDATE installation SET stopped_at = NULL, stopped_because = NULL")
+        tx.execute("UPDATE batches SET rung_at = NULL WHERE state = 'pending'")
+        audit(tx, actor, "unhalt", "everything")
+
+
 def _locked(tx: Transaction, issue_id: int) -> dict[str, Any]:
     row = (
         tx.execute(

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from service.clients import sendgrid
 from service.db import Transaction, transaction
 from service.domain.outcomes import Answer, Reason, Verdict
+from service.errors import RetryLater
 from service.operations.bells import go_on, ring
 from service.operations.providers import refuse_if_foreign
 from service.operations.recording import record, release, unarmed_release
@@ -24,6 +26,8 @@ LEASE = timedelta(seconds=90)
 """From claim to record. Longer than the claim's greatest age plus the POST's timeout; shorter than a task may run."""
 GREATEST_AGE = 10.0
 """Seconds after which the consent read by a claim is too old to send by."""
+RECORD_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""Seconds between tries to record an answer, within the lease."""
 LARGEST_BODY = 20 * 1024 * 1024
 """Bytes; SendGrid refuses 30 MB."""
 
@@ -208,12 +212,23 @@ def _arm(claim: Claim, body_hash: bytes) -> bool:
 
 
 def _finish(claim: Claim, verdict: Verdict, *, armed: bool) -> None:
+    """Record the answer, and go on. The answer is in hand and exists nowhere else: a database that restarts just now is
+    worth a few tries. Recording twice writes once, so a commit whose answer was lost does no harm."""
     deliveries = [reader.delivery_id for reader in claim.readers]
-    with transaction() as tx:
-        if armed:
-            record(tx, claim.attempt_id, verdict, deliveries)
-        else:
-            release(tx, claim.attempt_id, verdict, deliveries)
+    for pause in RECORD_PAUSES:
+        try:
+            with transaction() as tx:
+                (record if armed else release)(tx, claim.attempt_id, verdict, deliveries)
+            break
+        except DBAPIError as error:
+            if not error.connection_invalidated and not isinstance(error, OperationalError):
+                raise
+            log.warning("answer not recorded yet", batch=claim.batch_id, answer=str(verdict.answer))
+            time.sleep(pause)
+    else:
+        raise RetryLater(
+            f"the answer to batch {claim.batch_id} could not be recorded: its lease ends, and then it is unknown"
+        )
     log.info(
         "batch recorded",
         issue=claim.issue_id,

@@ -15,6 +15,7 @@ from service.clients.sendgrid_events import MalformedPayloadError
 from service.db import Transaction, transaction
 from service.domain.events import Event, EventType
 from service.errors import Invalid
+from service.operations.auditing import audit
 from service.operations.bells import close_if_done
 from service.operations.recording import accept_late
 from service.operations.suppressing import suppress, withdraw
@@ -182,11 +183,15 @@ def _evidence(tx: Transaction, events: Any, known: dict[int, _Known]) -> list[in
     rows = tx.execute(
         """UPDATE attempts a SET evidence_at = clock_timestamp()
            FROM unnest(CAST(:attempts AS uuid[]), CAST(:batches AS bigint[])) AS x (attempt_id, batch_id)
-           WHERE a.id = x.attempt_id AND a.batch_id = x.batch_id AND a.evidence_at IS NULL AND a.state IN ('sending', 'unknown', 'accepted')
+           WHERE a.id = x.attempt_id AND a.batch_id = x.batch_id AND a.evidence_at IS NULL
            RETURNING a.id, a.issue_id, a.state""",
         attempts=[attempt for attempt, _ in named],
         batches=[batch for _, batch in named],
     ).all()
+    for row in rows:
+        if row.state in ("claimed", "released", "rejected"):
+            log.error("evidence for an attempt that was not sent", attempt=str(row.id), state=row.state)
+            audit(tx, "service", "evidence against the record", f"attempt {row.id}", state=row.state)
     return [row.issue_id for row in rows if row.state == "unknown" and accept_late(tx, row.id, "an event proved it")]
 
 

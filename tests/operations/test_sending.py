@@ -1,6 +1,7 @@
 """The sending protocol: freeze, claim, arm, call, record; every answer of SendGrid; and what must never happen."""
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -342,3 +343,77 @@ def test_worst_case_values_cut_the_batches_smaller(
     drain()
     assert book(issue)["accepted"] == 300
     assert sandbox.stats["requests"] > 1
+
+
+def test_the_same_content_never_reaches_a_reader_twice_even_as_two_issues_at_once(
+    drain: Drain, sandbox: Sandbox
+) -> None:
+    newsletter = a_newsletter()
+    readers(newsletter, people(6))
+    issues = [an_issue(newsletter) for _ in range(3)]
+    for issue in issues:
+        scheduling.schedule(issue, actor="test")
+    freezes = [threading.Thread(target=preparing.prepare, args=(issue,)) for issue in issues]
+    for freeze in freezes:
+        freeze.start()
+    for freeze in freezes:
+        freeze.join()
+    drain()
+    assert sorted(book(issue)["accepted"] for issue in issues) == [0, 0, 6]
+    assert sorted(book(issue)["excluded"].get("already_sent", 0) for issue in issues) == [0, 6, 6]
+    assert sandbox.stats == {"requests": 1, "recipients": 6, "duplicates": 0, "duplicates_any": 0}
+
+
+def test_content_that_a_person_sends_again_on_purpose_is_sent_again(drain: Drain, sandbox: Sandbox) -> None:
+    newsletter = a_newsletter()
+    readers(newsletter, people(2))
+    for audience in ({}, {"again": True}):
+        scheduling.schedule(an_issue(newsletter, audience=audience), actor="test")
+        drain()
+    assert sandbox.stats["recipients"] == 4
+
+
+def test_who_missed_it_by_a_cancelled_issue_may_still_get_the_content(
+    drain: Drain, sandbox: Sandbox, small: Settings
+) -> None:
+    issue, _ = scheduled(30, drain)
+    drain(at_most=1)
+    scheduling.cancel(issue, actor="test")
+    with transaction() as tx:
+        newsletter = tx.execute("SELECT newsletter_id FROM issues").scalar_one()
+    second = an_issue(newsletter)
+    scheduling.schedule(second, actor="test")
+    drain()
+    assert (book(second)["accepted"], book(second)["excluded"]) == (20, {"already_sent": 10})
+    assert sandbox.stats["duplicates_any"] == 0
+
+
+def test_a_halt_stops_every_issue_and_its_end_goes_on(drain: Drain, sandbox: Sandbox) -> None:
+    issue, _ = scheduled(3, drain)
+    scheduling.halt(reason="a wrong link", actor="test")
+    drain()
+    assert sandbox.stats["requests"] == 0
+    assert reporting.show(issue)["issue"]["state_reason"] == "everything is halted: a wrong link"
+    scheduling.unhalt(actor="test")
+    sweeping.sweep_sending()
+    drain()
+    assert state(issue) == "sent"
+
+
+def test_an_answer_in_hand_survives_a_restart_of_the_database(
+    drain: Drain, sandbox: Sandbox, sql: Sql, bells: list[Any]
+) -> None:
+    """The connections are cut while the request is under way."""
+    sandbox.script(latency_ms=800)
+    issue, _ = scheduled(3, drain)
+    worker = threading.Thread(target=sending.send_batch, args=(bells.pop(0)[1][0],))
+    worker.start()
+    for _ in range(4):
+        time.sleep(0.2)
+        sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()"
+        )
+    worker.join()
+    assert sandbox.stats["recipients"] in (0, 3)
+    if sandbox.stats["recipients"]:
+        assert book(issue)["accepted"] == 3
