@@ -9,6 +9,7 @@ from service import settings
 from service.cli.frame import actor, as_json, command, fail, plain, say, show_json
 from service.cli.groups import issues, root
 from service.cli.watching import exit_code, show_issue, wait_for_ledger
+from service.domain.outcomes import Reason
 from service.operations import authoring, reporting, scheduling
 from service.operations.authoring import Source
 from service.rendering.newsletter import Masthead
@@ -89,6 +90,24 @@ def show(issue_id: int, as_json: bool) -> None:
         show_json(found)
     else:
         show_issue(found)
+
+
+@command(issues, example="broadsheet issue readers 12 --reason render_error")
+@issue_argument
+@click.option("--reason", type=click.Choice([reason.value for reason in Reason]), help="Only these.")
+@click.option("--after", type=click.IntRange(0), default=0, help="The last delivery of the page before.")
+@as_json
+def readers(issue_id: int, reason: str | None, after: int, as_json: bool) -> None:
+    """Who of the audience got no copy, and why; a hundred a page."""
+    with database(settings.load()):
+        found = reporting.readers_left_out(issue_id, reason=reason, after=after)
+    if as_json:
+        show_json({"readers": found})
+        return
+    for row in found:
+        click.echo(f"{row['delivery']:>10}  {row['reason']:<16} {row['address'] or '(erased)'}")
+    if not found:
+        say("Nobody: everyone meant got a copy, or will.")
 
 
 @command(issues, "list", example="broadsheet issue list --newsletter monthly")

@@ -67,6 +67,10 @@ def show_issue(found: dict[str, Any]) -> None:
         f"{found['requests']:,} requests",
     )
     screen.print(table)
+    if missing := ledger["excluded"].get("render_error"):
+        say(
+            f"[yellow]{missing:,} readers have no value for a merge tag without a fallback[/yellow]: `broadsheet issue readers {issue['id']} --reason render_error`"
+        )
     events = {name: n for name, n in found["events"].items() if n}
     if events:
         say("Events: " + ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in events.items()))

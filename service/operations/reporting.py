@@ -175,3 +175,24 @@ def latest_subscriptions(issue_id: int, limit: int) -> list[int]:
                 limit=limit,
             ).scalars()
         )
+
+
+def readers_left_out(
+    issue_id: int, *, reason: str | None = None, after: int = 0, limit: int = 100
+) -> list[dict[str, Any]]:
+    """Readers of the audience who got no copy, page by page: `after` is the last delivery seen. An erased reader has no
+    address any more. Raises NotFound."""
+    with transaction() as tx:
+        if tx.execute("SELECT 1 FROM issues WHERE id = :issue", issue=issue_id).scalar_one_or_none() is None:
+            raise NotFound(f"There is no issue {issue_id}.")
+        rows = tx.execute(
+            """SELECT d.id AS delivery, s.address, coalesce(d.failed, d.excluded) AS reason
+               FROM deliveries d LEFT JOIN subscribers s ON s.id = d.subscriber_id
+               WHERE d.issue_id = :issue AND (d.excluded IS NOT NULL OR d.failed IS NOT NULL) AND d.id > :after
+                 AND (CAST(:reason AS text) IS NULL OR coalesce(d.failed, d.excluded) = :reason) ORDER BY d.id LIMIT :limit""",
+            issue=issue_id,
+            reason=reason,
+            after=after,
+            limit=limit,
+        ).mappings()
+        return [dict(row) for row in rows]
