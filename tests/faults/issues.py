@@ -1,0 +1,132 @@
+"""Issues on a machine under fault: sent as a team sends them, watched until only a person can go on, decided as a person
+who knows what the sandbox has, and checked."""
+
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from service.db import transaction
+from service.lab import readers as lab_readers
+from service.operations import authoring, importing, reporting, scheduling, suppressing
+from service.operations.authoring import Source
+from tests.faults import checking
+from tests.faults.machine import Machine, wait_until
+
+LETTER = '# Letter {title}\n\nDear {{{{ first_name | default: "reader" }}}},\n\nread [our guide](https://www.example.com/guide).\n'
+
+
+def a_newsletter(machine: Machine, slug: str, number: int) -> int:
+    """A newsletter with so many imported readers: some agree to tracking, some do not, a few are suppressed."""
+    newsletter = authoring.create_newsletter(
+        slug,
+        name=slug.capitalize(),
+        sender_address="letter@harbour-lane.example",
+        postal_address="3 Grain Quay, Northmere",
+        actor="test",
+    )
+    people = machine.home / f"{slug}.csv"
+    lab_readers.write(people, number)
+    importing.import_subscribers(
+        people, newsletter_id=newsletter, consent="signed up at the reception", tracking_consent="ticked the second box"
+    )
+    addresses = [row["email"] for row in lab_readers.synthetic(number)]
+    suppressing.suppress_addresses(addresses[7::200], reason="asked by letter", actor="test")
+    return newsletter
+
+
+class Sending:
+    """One issue on its way."""
+
+    def __init__(self, machine: Machine, newsletter: int) -> None:
+        self.machine = machine
+        title = f"of {time.time_ns()}"
+        source = Source(LETTER.format(title=title), Path("/nonexistent"))
+        self.meant = {
+            address
+            for (address,) in machine.sql(
+                """SELECT lower(s.address) FROM subscriptions n JOIN subscribers s ON s.id = n.subscriber_id
+                   WHERE n.newsletter_id = %s AND n.state = 'active'""",
+                newsletter,
+            )
+        }
+        self.issue, _ = authoring.create_issue(source, newsletter_id=newsletter, actor="test")
+        self.left: dict[str, datetime] = {}
+        scheduling.schedule(self.issue, actor="test")
+
+    def count(self, *states: str) -> int:
+        """Batches in any of the states."""
+        ((number,),) = self.machine.sql(
+            "SELECT count(*) FROM batches WHERE issue_id = %s AND state = ANY(%s)", self.issue, list(states)
+        )
+        return int(number)
+
+    def wait_for_share(self, share: float) -> None:
+        """Wait until so much of the issue is accepted, and something is left to be done."""
+        total = self.machine.size.readers / self.machine.size.batch_size
+        wait_until(
+            lambda: self.count("accepted") >= share * total, self.machine.size.patience, f"{share:.0%} accepted", 0.02
+        )
+        assert self.count("pending", "claimed", "sending"), "the fault came too late to be in the middle"
+
+    def hurry(self, before: datetime | None = None) -> None:
+        """Age what a fault left behind: leases of the dead, and bells that nobody will answer. `before`: spare later claims."""
+        if not self.machine.size.hurry:
+            return
+        self.machine.sql(
+            """UPDATE attempts SET lease_until = clock_timestamp() - interval '1 second'
+               WHERE issue_id = %s AND state IN ('claimed', 'sending') AND claimed_at < coalesce(%s, clock_timestamp())""",
+            self.issue,
+            before,
+        )
+        self.machine.sql(
+            "UPDATE batches SET rung_at = rung_at - interval '61 seconds' WHERE issue_id = %s AND state = 'pending'",
+            self.issue,
+        )
+
+    def show(self) -> dict[str, Any]:
+        return reporting.show(self.issue)
+
+    def wait_until_settled(self) -> dict[str, Any]:
+        """Wait until nothing goes on by itself: all is accounted for, or unknown."""
+
+        def settled() -> bool:
+            found = self.show()
+            return bool(found["issue"]["state"] == "sent") or (
+                found["ledger"]["candidates"] > 0 and found["ledger"]["pending"] == 0 and found["ledger"]["unknown"] > 0
+            )
+
+        wait_until(settled, self.machine.size.patience, "the issue to be settled", 0.2)
+        return self.show()
+
+    def wait_until_sent(self) -> dict[str, Any]:
+        wait_until(
+            lambda: self.show()["issue"]["state"] == "sent", self.machine.size.patience, "the ledger to close", 0.2
+        )
+        found = self.show()
+        assert found["ledger"]["closed"]
+        return found
+
+    def books(self) -> checking.Books:
+        with self.machine.connect() as connection:
+            return checking.read(connection, self.machine.home / "sandbox", self.issue)
+
+    def faults(self) -> list[str]:
+        """The checker's findings; also what the product's own count of rows says."""
+        found = checking.faults(self.books(), self.meant, self.left)
+        with transaction() as tx:
+            return found + reporting.check_ledger(tx, self.issue)
+
+    def listed(self) -> dict[int, Mapping[str, Any]]:
+        """The unknown batches as `issue show` lists them for a person."""
+        shown = self.machine.command("issue", "show", self.issue, "--json")
+        return {batch["batch"]: batch for batch in shown["unknown_batches"]}
+
+    def decide(self) -> tuple[int, int]:
+        """Settle what is unknown, as a person who has looked into the sandbox. Returns how many were sent, and were not."""
+        taken = {copy.attempt for copy in self.books().copies}
+        decisions = [(one["batch"], one["attempt"] in taken) for one in self.show()["unknown_batches"]]
+        for batch, sent in decisions:
+            scheduling.resolve(batch, sent=sent, reason="looked it up at the sandbox", actor="test")
+        return sum(sent for _, sent in decisions), sum(not sent for _, sent in decisions)

@@ -1,0 +1,268 @@
+"""A whole installation on this machine, run by a real `up` that a test may hurt: its processes by name, its servers, its
+sandbox. Refuses to leave anything behind."""
+
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import redis
+
+from service import queue, settings, wiring
+from service.running import environment_of
+from service.settings import ROOT, Settings
+from tests.faults.sizes import Size
+
+_STRANGE = (
+    "DATABASE_URL",
+    "REDIS_URL",
+    "PUBLIC_URL",
+    "SENDGRID_",
+    "SECRET_KEYS",
+    "ADDRESS_KEY",
+    "BROADSHEET_",
+    "SANDBOX_",
+)
+
+
+def wait_until(condition: Callable[[], object], seconds: float, what: str, pause: float = 0.1) -> None:
+    """Poll; an AssertionError that says what did not come to pass."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
+        time.sleep(pause)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Machine:
+    """One home and the `up` that runs it. This process is wired to it too, so that a test can use the operations."""
+
+    def __init__(self, size: Size) -> None:
+        self.size = size
+        # Servers never run as root: their account must be able to enter the folder.
+        self._outer = Path(tempfile.mkdtemp(prefix="broadsheet-faults-", dir="/tmp"))
+        self._outer.chmod(0o711)
+        self.home = self._outer / "home"
+        self.environ = {name: value for name, value in os.environ.items() if not name.startswith(_STRANGE)} | {
+            "BROADSHEET_HOME": str(self.home),
+            "PYTHONPATH": str(ROOT),
+            "PORT": str(free_port()),
+            "SANDBOX_PORT": str(free_port()),
+            "SENDGRID_BATCH_SIZE": str(size.batch_size),
+            "SENDING_WORKERS": str(size.workers),
+            "NO_PROXY": "127.0.0.1,localhost",
+        }
+        self.settings: Settings = settings.load(self.environ)
+        self._up: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start `up` and wait until web, sandbox and every worker answer."""
+        with (self._outer / "up.log").open("ab") as log:
+            self._up = subprocess.Popen(
+                [sys.executable, "-m", "service.cli", "up", "--quiet"],
+                env=self.environ,
+                cwd=ROOT,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        wait_until(self._answers, self.size.patience, f"`up` ({self.words()})", 0.3)
+        known = json.loads((self.home / "run" / "servers.json").read_text())
+        self.settings = settings.load(self.environ).connected(known["database_url"], known["redis_url"])
+        self.wire()
+        wait_until(self.listening, self.size.patience, "the workers", 0.3)
+
+    def _answers(self) -> bool:
+        assert self._up
+        assert self._up.poll() is None, f"`up` ended: {self.words()}"
+        return b"Ctrl-C stops it" in (self._outer / "up.log").read_bytes()
+
+    def wire(self) -> None:
+        """Other tests wire this process to their own installation."""
+        wiring.wire(self.settings)
+
+    def words(self) -> str:
+        """What `up` said."""
+        path = self._outer / "up.log"
+        return path.read_text(errors="replace")[-2000:] if path.exists() else ""
+
+    def log(self, name: str) -> str:
+        return (self.home / "log" / f"{name}.log").read_text(errors="replace")
+
+    def close(self) -> None:
+        if self._up is not None and self._up.poll() is None:
+            self._up.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self._up.wait(60)
+            self.kill_everything()
+        shutil.rmtree(self._outer, ignore_errors=True)
+
+    def command(self, *arguments: object) -> Any:
+        """Run a `broadsheet` command; what it printed as JSON, if it printed any."""
+        done = subprocess.run(
+            [sys.executable, "-m", "service.cli", *map(str, arguments)],
+            env=self.environ,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=self.size.patience,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout) if done.stdout.strip() else None
+
+    def kill_everything(self) -> int:
+        """SIGKILL for `up` and all that descends from it: processes, PostgreSQL and Valkey. Returns how many they were."""
+        assert self._up
+        if self._up.poll() is not None:
+            return 0
+        self._up.send_signal(signal.SIGSTOP)  # it must not start again what is being killed
+        family = _descendants(self._up.pid)
+        for pid in [*family, self._up.pid]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._up.wait()
+        wait_until(lambda: not any(map(_alive, family)), 30, "the killed processes' end")
+        (self._outer / "up.log").unlink()
+        return len(family) + 1
+
+    def worker(self, name: str) -> list[int]:
+        """The processes of a queue's worker: the parent first, then its pool."""
+        assert self._up
+        mark = f"\0--queues\0{name}\0".encode()
+        return [pid for pid in sorted(_descendants(self._up.pid)) if mark in _command_line(pid)]
+
+    def kill_worker(self, name: str) -> int:
+        """SIGKILL for a worker, parent and pool at once. Returns how many processes they were."""
+        pids = self.worker(name)
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not any(map(_alive, pids)), 30, "the killed worker's end")
+        return len(pids)
+
+    def listening(self) -> bool:
+        """A worker waits at every queue: Valkey knows who is blocked."""
+        with self.redis() as client:
+            blocked = [one for one in client.client_list() if "b" in str(one["flags"])]
+        return len(blocked) >= 4
+
+    def valkey_pid(self) -> int:
+        return int(json.loads((self.home / "run" / "valkey.json").read_text())["pid"])
+
+    def redis(self) -> "redis.Redis":
+        return redis.Redis.from_url(self.settings.redis_url, socket_timeout=10, socket_connect_timeout=10)
+
+    def connect(self) -> "psycopg.Connection[tuple[Any, ...]]":
+        return psycopg.connect(self.settings.database_url.replace("+psycopg", "", 1), autocommit=True)
+
+    def sql(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """Run SQL beside the product, committed at once."""
+        with self.connect() as connection:
+            cursor = connection.execute(statement.encode(), parameters)
+            return cursor.fetchall() if cursor.description else []
+
+    def ring(self, batch: int) -> None:
+        """Ring for a batch, whatever became of it."""
+        assert queue.publish(queue.SEND_BATCH, batch)
+
+    def script(self, **words: object) -> None:
+        """Set the sandbox's script anew: what it is not told here it does well. Events only where asked for."""
+        self._sandbox("DELETE")
+        self._sandbox("POST", {"latency_ms": self.size.latency_ms, "events": {"enabled": False}, **words})
+
+    def _sandbox(self, method: str, body: object = None) -> None:
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.settings.sandbox_port}/sandbox/script",
+            data=None if body is None else json.dumps(body).encode(),
+            method=method,
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=30):
+            pass
+
+    def leave(self, token: str, timeout: float = 60) -> int:
+        """The one-click POST of a mail provider; the answer's status."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.settings.port, timeout=timeout)
+        try:
+            form = {"Content-Type": "application/x-www-form-urlencoded"}
+            connection.request("POST", f"/u/{token}", body="List-Unsubscribe=One-Click", headers=form)
+            answer = connection.getresponse()
+            answer.read()
+            return answer.status
+        finally:
+            connection.close()
+
+    @contextmanager
+    def another_worker(
+        self, program: Sequence[str] = ("celery",), changed: Mapping[str, str] | None = None
+    ) -> Iterator[Path]:
+        """A second worker for `sending`, outside of `up`; yields its log. The first one does not listen meanwhile."""
+        log = self._outer / "another.log"
+        environment = environment_of(self.settings) | dict(changed or {})
+        command = [sys.executable, "-m", *program, "--app", "tasks", "worker", "--queues", "sending"]
+        flags = ["--concurrency", "2", "--hostname", "another@%h", "--without-gossip", "--without-mingle", "-l", "INFO"]
+        self._control("cancel_consumer")
+        with log.open("wb") as output:
+            worker = subprocess.Popen(
+                [*command, *flags], env=environment, cwd=ROOT, stdout=output, stderr=output, start_new_session=True
+            )
+        try:
+            wait_until(lambda: b" ready." in log.read_bytes(), self.size.patience, "the second worker", 0.2)
+            yield log
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(worker.pid, signal.SIGKILL)
+            worker.wait()
+            self._control("add_consumer")
+
+    def _control(self, order: str) -> None:
+        """Tell the worker of `up` to stop or to begin listening at `sending`."""
+        replies = getattr(queue.make_celery(self.settings).control, order)(
+            "sending", destination=[f"sending@{socket.gethostname()}"], reply=True, timeout=20
+        )
+        assert replies, f"the worker did not answer {order}"
+
+
+def _descendants(pid: int) -> list[int]:
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError, ValueError):
+            fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
+            parents[int(entry.name)] = int(fields[1])
+    found: list[int] = []
+    layer = {pid}
+    while layer := {child for child, parent in parents.items() if parent in layer}:
+        found += sorted(layer)
+    return found
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def _command_line(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
