@@ -122,6 +122,7 @@ def _import(people: Path, newsletter_id: int, words: dict[str, Any]) -> int:
             consent=words["consent"],
             tracking_consent=words["tracking_consent"],
             encoding=words["encoding"],
+            actor=actor(),
         )
     show_report(report)
     if report.sendable == 0:

@@ -55,6 +55,7 @@ def import_file(
                 tracking_consent=tracking_consent,
                 encoding=encoding,
                 update_existing=update_existing,
+                actor=actor(),
             )
     if as_json:
         show_json(report.to_json())

@@ -11,6 +11,7 @@ import psycopg
 
 from service.db import Transaction, transaction
 from service.errors import Invalid, NotFound
+from service.operations.auditing import audit
 from service.operations.importing_file import Records, RowFault, Source, opened
 from service.operations.importing_rows import SYNONYMS, Columns, Row, RowError, RowReader, read_header
 from service.operations.importing_taking import sha256_of, take
@@ -87,6 +88,7 @@ def import_subscribers(
     encoding: str | None = None,
     update_existing: bool = False,
     on_progress: Callable[[int], None] | None = None,
+    actor: str = "import",
 ) -> ImportReport:
     """Import a file of readers who agreed to this newsletter, as the words of `consent` say: how, where and when.
 
@@ -111,6 +113,7 @@ def import_subscribers(
         tx.execute(
             "UPDATE imports SET counts = CAST(:counts AS jsonb) WHERE id = :id", counts=json.dumps(counts), id=import_id
         )
+        audit(tx, actor, "import", f"import {import_id}", newsletter=newsletter_id, sendable=report.sendable)
     return report
 
 

@@ -89,7 +89,7 @@ def pour(masthead: Masthead, content: Content) -> str:
         "subject": content.subject,
         "preheader": content.preheader + _PADDING if content.preheader else "",
         "name": html.escape(masthead.name),
-        "sender_name": html.escape(masthead.sender_name),
+        "sender_line": _sender_line(masthead),
         "postal_address": "<br>".join(html.escape(line) for line in sender_and_address(masthead)),
         "title": f'<h1 class="title serif">{content.title}</h1>' if content.title else "",
         "body": content.body,
@@ -98,6 +98,13 @@ def pour(masthead: Masthead, content: Content) -> str:
         "leave": leave,
     }
     return _fill(layout, slots)
+
+
+def _sender_line(masthead: Masthead) -> str:
+    """Nothing where the sender is called as the newsletter is: twice the same line looks like a mistake."""
+    if masthead.sender_name == masthead.name:
+        return ""
+    return f'<p class="masthead-sender sans">{html.escape(masthead.sender_name)}</p>'
 
 
 def _fill(template: str, slots: dict[str, str]) -> str:
