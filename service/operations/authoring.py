@@ -211,7 +211,7 @@ def _picture(folder: Path, name: str, *, keep: bool) -> Picture:
         raise Invalid(f"The picture {name} cannot be read beside the text: {error.strerror}.") from None
     if not keep:
         stored = media.inspect(content, called=name)
-        return Picture(path.as_uri(), stored.width, stored.height)
+        return Picture(path.as_uri().replace("file://", MEDIA_ORIGIN), stored.width, stored.height)
     stored = media.store(content, called=name)
     return Picture(f"{MEDIA_ORIGIN}/{stored.name}", stored.width, stored.height)
 
@@ -236,11 +236,12 @@ def create_issue(
 
 
 def without_reader(rendered: Rendered, text: str) -> str:
-    """A part of the mail as a reader without any values would get it: every tag shows its fallback, or its name."""
+    """A part of the mail as a reader without any values would get it: every tag shows its fallback, or its name; pictures are
+    those beside the text."""
     for tag in rendered.tags:
         shown = "#leave" if tag.field == "leave_url" else resolve(tag, None)
         text = text.replace(tag.placeholder, f"[{tag.field}]" if shown is None else shown)
-    return text
+    return text.replace(MEDIA_ORIGIN, "file://")
 
 
 def _newsletter(tx: Transaction, newsletter_id: int) -> dict[str, Any]:
