@@ -110,9 +110,7 @@ def test_the_letter_reads_as_one_that_a_person_would_send(edition: Path) -> None
     assert not re.search(r"(?<!\^)\[\d+\]", source.markdown), "no stray marker"
 
 
-def test_events_of_an_untracked_reader_are_never_opens_or_clicks(
-    sent: int, sql: Sql, drain: Callable[..., int]
-) -> None:
+def test_events_of_an_untracked_reader_are_never_opens_or_clicks(sent: int, sql: Sql) -> None:
     assert sql(
         "SELECT count(*) FROM deliveries d JOIN batches b ON b.id = d.batch_id JOIN cohorts c ON c.id = b.cohort_id WHERE NOT c.tracked AND (opened_at IS NOT NULL OR clicked_at IS NOT NULL)"
     ) == [(0,)]
