@@ -1,8 +1,7 @@
-"""A worker of which one guard was taken away, to see whether the checker notices. Used by the controls of this suite only:
-`python -m tests.faults.careless GUARD <celery's arguments>`."""
+"""A worker without its guards, to see whether the checker notices. Used by the controls of this suite only, in place of
+`celery` on the command line."""
 
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -38,13 +37,11 @@ def trusts_the_freeze() -> None:
 
 def claims_what_was_claimed() -> None:
     """A bell is taken for a permission, whatever became of the batch."""
-    sending._CLAIM = _replaced(sending._CLAIM, "b.state = 'pending'", "b.state IN ('pending', 'accepted')")
+    sending._CLAIM = _replaced(sending._CLAIM, "b.state = 'pending'", "b.state <> 'split'")
 
-
-GUARDS: dict[str, Callable[[], None]] = {
-    one.__name__: one for one in (retries_what_is_unknown, trusts_the_freeze, claims_what_was_claimed)
-}
 
 if __name__ == "__main__":
-    GUARDS[sys.argv.pop(1)]()
+    retries_what_is_unknown()
+    trusts_the_freeze()
+    claims_what_was_claimed()
     main()

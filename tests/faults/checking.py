@@ -57,9 +57,9 @@ class Books:
 
 def read(connection: "psycopg.Connection[Any]", sandbox: Path, issue: int) -> Books:
     """Both sides, when nothing of the issue is under way. The database first: what it calls accepted must be there after."""
-    state, candidates = (
-        connection.execute("SELECT state, candidates FROM issues WHERE id = %s", [issue]).fetchone() or ()
-    )
+    ((state, candidates),) = connection.execute(
+        "SELECT state, candidates FROM issues WHERE id = %s", [issue]
+    ).fetchall()
     fates = {
         address: Fate(*rest)
         for address, *rest in connection.execute(

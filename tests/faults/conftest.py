@@ -41,6 +41,13 @@ def newsletter(one_machine: Machine) -> int:
     return issues.a_newsletter(one_machine, "monthly", one_machine.size.readers)
 
 
+@pytest.fixture(scope="session")
+def small_newsletter(one_machine: Machine) -> int:
+    """A newsletter for what needs no middle to speak of."""
+    one_machine.wire()
+    return issues.a_newsletter(one_machine, "small", 8 * one_machine.size.batch_size)
+
+
 @pytest.fixture
 def send(machine: Machine, newsletter: int) -> Callable[[], Sending]:
     return lambda: Sending(machine, newsletter)

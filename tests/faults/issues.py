@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from service import queue
 from service.db import transaction
 from service.lab import readers as lab_readers
 from service.operations import authoring, importing, reporting, scheduling, suppressing
@@ -70,20 +71,28 @@ class Sending:
         )
         assert self.count("pending", "claimed", "sending"), "the fault came too late to be in the middle"
 
-    def hurry(self, before: datetime | None = None) -> None:
-        """Age what a fault left behind: leases of the dead, and bells that nobody will answer. `before`: spare later claims."""
+    def hurry(self, dead_before: datetime | None = None) -> None:
+        """Age what a fault left behind, unless the size has patience: bells that nobody will answer, and the leases of who
+        had claimed `dead_before` this moment of the database's clock."""
         if not self.machine.size.hurry:
             return
         self.machine.sql(
             """UPDATE attempts SET lease_until = clock_timestamp() - interval '1 second'
-               WHERE issue_id = %s AND state IN ('claimed', 'sending') AND claimed_at < coalesce(%s, clock_timestamp())""",
+               WHERE issue_id = %s AND state IN ('claimed', 'sending') AND claimed_at < %s""",
             self.issue,
-            before,
+            dead_before,
         )
         self.machine.sql(
             "UPDATE batches SET rung_at = rung_at - interval '61 seconds' WHERE issue_id = %s AND state = 'pending'",
             self.issue,
         )
+        queue.publish(queue.SWEEP_SENDING)
+
+    def now(self) -> datetime:
+        """By the database's clock, as all that is compared with its moments."""
+        ((moment,),) = self.machine.sql("SELECT clock_timestamp()")
+        assert isinstance(moment, datetime)
+        return moment
 
     def show(self) -> dict[str, Any]:
         return reporting.show(self.issue)

@@ -48,7 +48,7 @@ def test_killed_sending_workers_send_nobody_twice_and_lose_nobody(
     for n in range(size.kills):
         sending.wait_for_share((n + 1) / (size.kills + 3))
         killed += machine.kill_worker("sending")
-        sending.hurry()
+        sending.hurry(dead_before=sending.now())
     numbers = _accounted_for(sending)
     assert numbers["unknown_batches"] >= 1
     assert numbers["not_sent"] >= 1
@@ -60,8 +60,9 @@ def test_a_machine_that_dies_whole_sends_nobody_twice_and_loses_nobody(
 ) -> None:
     sending = send()
     sending.wait_for_share(1 / 3)
+    last = sending.now()
     killed = machine.kill_everything()
     machine.start()
     machine.script()
-    sending.hurry(machine.sql("SELECT clock_timestamp() - interval '5 seconds'")[0][0])
+    sending.hurry(dead_before=last)
     report(kills=1, processes_killed=killed, **_accounted_for(sending))

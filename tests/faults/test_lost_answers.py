@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.faults.issues import Sending
-from tests.faults.machine import Machine
+from tests.faults.machine import Machine, wait_until
 from tests.faults.sizes import chosen
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(20 * chosen().patience)]
@@ -23,12 +23,16 @@ def test_lost_answers_are_settled_by_events_alone(
     ]
     machine.script(rules=lost, events={"enabled": True, "delay_ms": 2000, **well})
     sending = send()
-    wait_seen: set[int] = set()
-    sending.wait_for_share(1 / 5)
-    while sending.show()["issue"]["state"] != "sent":
-        wait_seen |= {one["batch"] for one in sending.show()["unknown_batches"]}
+    unknown: set[int] = set()
+
+    def sent() -> bool:
+        found = sending.show()
+        unknown.update(one["batch"] for one in found["unknown_batches"])
+        return bool(found["issue"]["state"] == "sent")
+
+    wait_until(sent, machine.size.patience, "the events", 0.05)
     found = sending.wait_until_sent()
     assert sending.faults() == []
-    assert len(wait_seen) >= 3
+    assert len(unknown) >= 3
     assert found["ledger"]["accepted_by_decision"] == 0
-    report(readers=found["ledger"]["candidates"], unknown_batches_settled_by_events=len(wait_seen), duplicates=0)
+    report(readers=found["ledger"]["candidates"], unknown_batches_settled_by_events=len(unknown), duplicates=0)

@@ -1,0 +1,64 @@
+"""Controls: what a worker without its guards does must be found out by the checker, else the checker would prove nothing."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.faults.issues import Sending
+from tests.faults.machine import Machine, wait_until
+from tests.faults.sizes import chosen
+from tests.faults.test_leaving_in_the_middle import leave_from_threads
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(20 * chosen().patience)]
+
+
+@pytest.fixture(scope="module")
+def careless_worker(one_machine: Machine) -> Iterator[None]:
+    """Alone at the queue, for all controls: each of them provokes what one guard would have prevented."""
+    one_machine.wire()
+    with one_machine.another_worker(["tests.faults.careless"]):
+        yield
+
+
+@pytest.fixture
+def careless(machine: Machine, careless_worker: None) -> Machine:
+    return machine
+
+
+def test_control_a_naive_retry_is_found_out(
+    careless: Machine, small_newsletter: int, report: Callable[..., None]
+) -> None:
+    careless.script(rules=[{"when": {"nth": 2}, "do": "drop-after-accept"}])
+    sending = Sending(careless, small_newsletter)
+    sending.wait_until_sent()
+    found = sending.faults()
+    assert {fault[:2] for fault in found} == {"I1"}
+    assert len(found) >= careless.size.batch_size / 2
+    report(duplicates_found=len(found))
+
+
+def test_control_a_claim_that_trusts_the_freeze_is_found_out(
+    careless: Machine, small_newsletter: int, report: Callable[..., None]
+) -> None:
+    careless.script(latency_ms=2 * careless.size.latency_ms)
+    sending = Sending(careless, small_newsletter)
+    wait_until(lambda: sending.count("sending"), careless.size.patience, "the first request", 0.02)
+    leave_from_threads(careless, sending, everyone=20)
+    sending.wait_until_sent()
+    found = sending.faults()
+    assert {fault[:2] for fault in found} == {"I3"}
+    report(sent_after_leaving=len(found))
+
+
+def test_control_a_bell_that_is_a_permission_is_found_out(
+    careless: Machine, small_newsletter: int, report: Callable[..., None]
+) -> None:
+    careless.script(latency_ms=2 * careless.size.latency_ms)
+    sending = Sending(careless, small_newsletter)
+    wait_until(lambda: sending.count("sending"), careless.size.patience, "the first request", 0.02)
+    for (batch,) in careless.sql("SELECT id FROM batches WHERE issue_id = %s", sending.issue):
+        careless.ring(batch)
+    sending.wait_until_sent()
+    found = sending.faults()
+    assert "I1" in {fault[:2] for fault in found}
+    report(duplicates_found=len(found))
