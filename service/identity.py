@@ -1,5 +1,5 @@
 """What an installation makes for itself and keeps in its home: keys beside an embedded database, and the sandbox's
-identity. Refuses to overwrite a secret that is there."""
+identity. Refuses to overwrite a secret that is there, even a damaged one."""
 
 import base64
 import json
@@ -10,6 +10,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from service.errors import Invalid
+
 
 def stored_secrets(path: Path) -> dict[str, str]:
     if not path.exists():
@@ -19,8 +21,11 @@ def stored_secrets(path: Path) -> dict[str, str]:
             "sandbox_api_key": f"SG.sandbox.{secrets.token_urlsafe(24)}",
         }
         _write_once(path, json.dumps(made).encode())
-    stored: dict[str, str] = json.loads(path.read_text())
-    return stored
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        return {name: str(stored[name]) for name in ("secret_keys", "address_key", "sandbox_api_key")}
+    except (ValueError, TypeError, KeyError):
+        raise Invalid(_damaged(path)) from None
 
 
 def sandbox_public_key(path: Path) -> str:
@@ -32,11 +37,18 @@ def sandbox_public_key(path: Path) -> str:
                 serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
             ),
         )
-    private = serialization.load_pem_private_key(path.read_bytes(), None)
+    try:
+        private = serialization.load_pem_private_key(path.read_bytes(), None)
+    except (ValueError, TypeError):
+        raise Invalid(_damaged(path)) from None
     public = private.public_key().public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )
     return base64.b64encode(public).decode()
+
+
+def _damaged(path: Path) -> str:
+    return f"{path} is damaged. Put it back from a backup; new secrets would break the links in mails already sent."
 
 
 def _write_once(path: Path, content: bytes) -> None:

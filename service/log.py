@@ -3,26 +3,39 @@
 import logging
 import re
 import sys
-from typing import Any
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-_ADDRESS = re.compile(r"[^\s@<>\"']+@[^\s@<>\"']+\.[^\s@<>\"',;:)]+")
-_TOKEN = re.compile(r"(/(?:u|c|p)/)[\w-]{20,}|(SG\.)[\w.-]{10,}|(://[^:/@\s]*:)[^@\s]+(?=@)")
+# Bounded, so that a long line without a space costs no minutes.
+_ADDRESS = re.compile(r"(?:[^\s@<>\"%]|%(?!40)){1,128}(?:@|%40)[^\s@<>\"'\\,;:)&]{1,255}\.[^\s@<>\"'\\,;:)&]+")
+_SECRET = re.compile(
+    r"(/(?:u|c|p)/)[\w-]{20,}|(SG\.)[\w.-]{10,}|(://[^:/@\s\"]*:)[^\s\"]+(?=@)|(Bearer )[^\s\"',\\]+|(password=)[^\s\"'&\\]+"
+)
 
 
 def mask(text: str) -> str:
     """The text with addresses, tokens, keys and passwords replaced."""
-    text = _TOKEN.sub(lambda found: f"{found[1] or found[2] or found[3]}[…]", text)
+    text = _SECRET.sub(lambda found: f"{found[found.lastindex or 0]}[…]", text)
     return _ADDRESS.sub("[address]", text)
 
 
 def _mask_event(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+    """Mask values before they are quoted: cutting quoted text could take a backslash away from its quotation mark."""
     for key, value in event.items():
-        if isinstance(value, str):
-            event[key] = mask(value)
+        if key != "exc_info" and not key.startswith("_"):
+            event[key] = _masked(value)
     return event
+
+
+def _masked(value: object) -> object:
+    if isinstance(value, str):
+        return mask(value)
+    if isinstance(value, dict):
+        return {_masked(key): _masked(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
+        return [_masked(inner) for inner in value]
+    return value
 
 
 class _MaskingFormatter(structlog.stdlib.ProcessorFormatter):
@@ -41,11 +54,16 @@ def configure(level: str = "info", form: str = "text") -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _mask_event,
     ]
-    renderer: Any = (
-        structlog.processors.JSONRenderer(ensure_ascii=False)
-        if form == "json"
-        else structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0)
-    )
+    if form == "json":
+        rendering: list[Processor] = [
+            structlog.processors.format_exc_info,
+            _mask_event,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ]
+    else:
+        # The default formatter shows the local variables of every frame: keys, names, whole requests.
+        plain = structlog.dev.plain_traceback
+        rendering = [structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0, exception_formatter=plain)]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -55,7 +73,8 @@ def configure(level: str = "info", form: str = "text") -> None:
     screen = logging.StreamHandler(sys.stderr)
     screen.setFormatter(
         _MaskingFormatter(
-            foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer]
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
         )
     )
     root = logging.getLogger()

@@ -3,7 +3,6 @@ and an example; never prints a secret."""
 
 import base64
 import hashlib
-import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -15,8 +14,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from service.errors import Invalid
 from service.identity import sandbox_public_key, stored_secrets
+from service.origins import is_loopback, origin
 
 ROOT = Path(__file__).resolve().parent.parent
+_POSTGRESQL = ("postgresql://", "postgres://", "postgresql+psycopg://")
 TOKEN_LENGTH = 31
 LIST_UNSUBSCRIBE_BYTES = 77
 """SendGrid's relay was seen to re-encode a List-Unsubscribe of 78 bytes or more, which breaks one-click leaving."""
@@ -62,7 +63,7 @@ VARIABLES = (
     Variable(
         "SECRET_KEYS",
         "Keys that sign links, newest first, separated by commas; keep old ones so that links in mails already sent go on working.",
-        "a-new-key-of-32-characters-or-more,an-older-key-of-32-characters-…",
+        "a-new-key-of-32-characters-or-more,an-older-key-of-32-characters-or-more",
         "made in the home when the servers are embedded",
         True,
     ),
@@ -184,11 +185,18 @@ class _Reader:
                 self.problems.append(
                     f"{name}_FILE cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}."
                 )
+            else:
+                if not value:
+                    # Taken as not set, it could start the service on embedded servers, sending to nobody.
+                    self.problems.append(f"{name}_FILE names an empty file. Write the value into it.")
+        if any("\ud800" <= character <= "\udfff" for character in value):
+            self.fault(name, "is not UTF-8.")
+            value = value.encode(errors="replace").decode()
         return value or default
 
     def number(self, name: str, default: int, low: int, high: int) -> int:
         text = self.text(name, str(default))
-        if text.isascii() and text.isdigit() and low <= int(text) <= high:
+        if text.isascii() and text.isdigit() and len(text) < 20 and low <= int(text) <= high:
             return int(text)
         self.fault(name, f"must be a whole number from {low} to {high}.")
         return default
@@ -217,7 +225,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         )
     port = read.number("PORT", 8000, 1, 65535)
     settings = Settings(
-        home=Path(read.text("BROADSHEET_HOME", str(ROOT / "var"))).expanduser().absolute(),
+        home=_home(read),
         database_url=database_url,
         redis_url=redis_url,
         embedded=embedded,
@@ -250,17 +258,37 @@ def _servers(read: _Reader) -> tuple[str, str, bool]:
         read.fault("REDIS_URL", "must be set together with DATABASE_URL.")
     if redis_url and not database_url:
         read.fault("DATABASE_URL", "must be set together with REDIS_URL.")
-    if database_url and not database_url.startswith(("postgresql://", "postgres://", "postgresql+psycopg://")):
-        read.fault("DATABASE_URL", "must be a PostgreSQL address.")
-    if redis_url and not redis_url.startswith(("redis://", "rediss://")):
-        read.fault("REDIS_URL", "must start with redis:// or rediss://.")
+    for name, url, what, schemes in (
+        ("DATABASE_URL", database_url, "must be a PostgreSQL address.", _POSTGRESQL),
+        ("REDIS_URL", redis_url, "must start with redis:// or rediss://.", ("redis://", "rediss://")),
+    ):
+        if url and not url.startswith(schemes):
+            read.fault(name, what)
+        elif not _has_good_port(url):
+            # What a driver would say of it may quote the password.
+            read.fault(name, "has no number as its port. In a password, write : / @ # as %3A %2F %40 %23.")
     embedded = read.environ.get("BROADSHEET_EMBEDDED") == "1" or not (database_url or redis_url)
     return _psycopg(database_url), redis_url, embedded
 
 
+def _home(read: _Reader) -> Path:
+    try:
+        return Path(read.text("BROADSHEET_HOME", str(ROOT / "var"))).expanduser().absolute()
+    except RuntimeError:
+        read.fault("BROADSHEET_HOME", "begins with ~ and the name of nobody on this machine.")
+        return ROOT / "var"
+
+
+def _has_good_port(url: str) -> bool:
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
+
+
 def _psycopg(url: str) -> str:
     """SQLAlchemy's spelling of a PostgreSQL address, with psycopg 3."""
-    for prefix in ("postgresql://", "postgres://"):
+    for prefix in _POSTGRESQL[:2]:
         if url.startswith(prefix):
             return "postgresql+psycopg://" + url.removeprefix(prefix)
     return url
@@ -268,9 +296,8 @@ def _psycopg(url: str) -> str:
 
 def _sendgrid_url(read: _Reader) -> str:
     url = read.text("SENDGRID_URL", "https://api.sendgrid.com").rstrip("/")
-    parts = urlsplit(url)
-    local = parts.hostname in ("127.0.0.1", "localhost", "::1")
-    if not parts.hostname or parts.path or (parts.scheme != "https" and not (local and parts.scheme == "http")):
+    scheme, host = origin(url) or ("", "")
+    if not host or (scheme != "https" and host not in ("127.0.0.1", "localhost", "[::1]")):
         read.fault("SENDGRID_URL", "must be https and a host, without a path.")
     return url
 
@@ -281,20 +308,12 @@ def _public_url(read: _Reader, sandbox: bool, port: int) -> str:
         if not sandbox:
             read.fault("PUBLIC_URL", "is required to send real mail: the leave link in every mail starts with it.")
         return f"http://127.0.0.1:{port}"
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        _ = parts.port
-    except ValueError:
-        read.fault("PUBLIC_URL", "is not a web address.")
-        return url
-    if not host or parts.path or parts.query or parts.fragment or parts.username:
-        read.fault("PUBLIC_URL", "must be https:// and a host, with no path.")
-    elif not sandbox and (parts.scheme != "https" or _is_loopback(host)):
+    scheme, host = origin(url) or ("", "")
+    if not host:
+        read.fault("PUBLIC_URL", "must be https:// and a host in ASCII, with no path.")
+    elif not sandbox and (scheme != "https" or is_loopback(host)):
         read.fault("PUBLIC_URL", "must be https and a host that readers can reach, not loopback.")
-    elif parts.scheme not in ("http", "https"):
-        read.fault("PUBLIC_URL", "must be https:// and a host, with no path.")
-    excess = len(f"<{url}/u/>") + TOKEN_LENGTH - LIST_UNSUBSCRIBE_BYTES
+    excess = len(f"<{url}/u/>".encode()) + TOKEN_LENGTH - LIST_UNSUBSCRIBE_BYTES
     if excess > 0:
         read.fault(
             "PUBLIC_URL",
@@ -303,17 +322,12 @@ def _public_url(read: _Reader, sandbox: bool, port: int) -> str:
     return url
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return address.is_loopback or address.is_unspecified
-
-
 def _check_keys(read: _Reader, settings: Settings) -> None:
+    key = settings.sendgrid_api_key
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        read.fault("SENDGRID_API_KEY", "holds a character that no key has.")
+    if settings.sandbox and settings.port == settings.sandbox_port:
+        read.fault("SANDBOX_PORT", "must not be the same as PORT.")
     if not settings.embedded:
         if not settings.secret_keys:
             read.fault("SECRET_KEYS", "is required with DATABASE_URL.")
@@ -345,8 +359,15 @@ def _with_own_secrets(settings: Settings) -> Settings:
     """Fill in what an installation makes for itself: keys beside an embedded database, and the sandbox's identity."""
     if not settings.embedded and not settings.sandbox:
         return settings
-    settings.home.mkdir(mode=0o711, parents=True, exist_ok=True)
-    stored = stored_secrets(settings.home / "secrets.json")
+    try:
+        settings.home.mkdir(mode=0o711, parents=True, exist_ok=True)
+        stored = stored_secrets(settings.home / "secrets.json")
+        public_key = sandbox_public_key(settings.sandbox_webhook_key) if settings.sandbox else ""
+    except OSError as error:
+        raise Invalid(
+            f"BROADSHEET_HOME: {error.filename or settings.home}: {error.strerror}. Set it to a folder that is yours."
+            f" Example: BROADSHEET_HOME={_BY_NAME['BROADSHEET_HOME'].example}"
+        ) from None
     if settings.embedded:
         settings = replace(
             settings,
@@ -359,7 +380,7 @@ def _with_own_secrets(settings: Settings) -> Settings:
         settings,
         sendgrid_api_key=stored["sandbox_api_key"],
         sendgrid_url=f"http://127.0.0.1:{settings.sandbox_port}",
-        webhook_keys=(sandbox_public_key(settings.sandbox_webhook_key),),
+        webhook_keys=(public_key,),
     )
 
 
