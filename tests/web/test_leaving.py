@@ -114,7 +114,10 @@ def test_a_reader_who_was_erased_gets_no_error_by_one_click(link: str, sql: Sql)
 def test_leaving_is_answered_only_when_it_is_in_force(link: str, sql: Sql) -> None:
     sql("ALTER TABLE consent_records RENAME TO away")
     try:
-        assert ask("POST", link, URLENCODED[0])[0] == 500, "never a false “done”"
+        status, page, headers = ask("POST", link, URLENCODED[0])
+        assert (status, headers["Retry-After"]) == (503, "60"), "never a false “done”; providers try again"
+        assert "Nothing was changed" in page
+        assert "You have left" not in page
         assert not left(sql)
     finally:
         sql("ALTER TABLE away RENAME TO consent_records")
