@@ -210,8 +210,8 @@ class Machine:
     @contextmanager
     def another_worker(
         self, program: Sequence[str] = ("celery",), changed: Mapping[str, str] | None = None
-    ) -> Iterator[Path]:
-        """A second worker for `sending`, outside of `up`; yields its log. The first one does not listen meanwhile."""
+    ) -> Iterator[None]:
+        """A second worker for `sending`, outside of `up`. The first one does not listen meanwhile."""
         log = self._outer / "another.log"
         environment = environment_of(self.settings) | dict(changed or {})
         command = [sys.executable, "-m", *program, "--app", "tasks", "worker", "--queues", "sending"]
@@ -223,12 +223,15 @@ class Machine:
             )
         try:
             wait_until(lambda: b" ready." in log.read_bytes(), self.size.patience, "the second worker", 0.2)
-            yield log
+            yield
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(worker.pid, signal.SIGKILL)
             worker.wait()
             self._control("add_consumer")
+
+    def log_of_another_worker(self) -> str:
+        return (self._outer / "another.log").read_text(errors="replace")
 
     def _control(self, order: str) -> None:
         """Tell the worker of `up` to stop or to begin listening at `sending`."""
