@@ -10,6 +10,7 @@ from service.cli.frame import actor, as_json, command, fail, plain, say, show_js
 from service.cli.groups import issues, root
 from service.cli.watching import exit_code, show_issue, wait_for_ledger
 from service.domain.outcomes import Reason
+from service.errors import Invalid
 from service.operations import authoring, reporting, scheduling
 from service.operations.authoring import Source
 from service.rendering.newsletter import Masthead
@@ -215,6 +216,7 @@ def render(
 ) -> None:
     """Render a file as the mail that would be sent; needs no servers. Merge tags show their fallbacks."""
     settings.configure(settings.load())
+    _check_places(file, output, text_output)
     source = authoring.read_source(file)
     masthead = Masthead(name="Your newsletter", sender_name="Your newsletter", postal_address="Your postal address")
     rendered = authoring.render_source(source, masthead, subject=subject, fields=frozenset(fields), keep_pictures=False)
@@ -222,10 +224,10 @@ def render(
     for warning in rendered.warnings:
         say(f"[yellow]![/yellow] {plain(warning)}")
     html, text = (authoring.without_reader(rendered, part) for part in (rendered.html, rendered.text))
+    if output is None:
+        click.echo(html)
     try:
-        if output is None:
-            click.echo(html)
-        else:
+        if output is not None:
             output.write_text(html, encoding="utf-8")
         if text_output is not None:
             text_output.write_text(text, encoding="utf-8")
@@ -234,3 +236,10 @@ def render(
     say(
         f"{plain(authoring.without_reader(rendered, rendered.subject))}: HTML {len(html.encode()) / 1024:.1f} KB, text {len(text.encode()) / 1024:.1f} KB."
     )
+
+
+def _check_places(*paths: Path | None) -> None:
+    """The author's text and both parts are three files. Raises Invalid before one is written over another."""
+    given = [path.resolve() for path in paths if path is not None]
+    if len(set(given)) < len(given):
+        raise Invalid("The text, -o and --text name one file twice. Give each a file of its own.")
