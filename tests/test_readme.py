@@ -51,7 +51,7 @@ def test_the_readme_names_commands() -> None:
 
 @pytest.mark.parametrize("words", named(), ids=" ".join)
 def test_every_command_and_option_in_the_readme_exists(words: list[str]) -> None:
-    if words[0] in ("test", "…"):
+    if words[0] == "test":
         return  # `./broadsheet test` is the bootstrap's own word
     command, rest = resolve(words)
     if any(isinstance(command, click.Group) and word != "--help" for word in rest):

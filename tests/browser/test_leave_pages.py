@@ -72,3 +72,21 @@ def test_a_page_says_in_which_language_its_words_are(link: str, look: Open) -> N
     page.goto(link)
     assert page.locator("html").get_attribute("lang") == "en", "our words"
     assert page.locator(".masthead").get_attribute("lang") == "zh-Hans", "the newsletter's words"
+
+
+def test_a_reader_who_cannot_leave_just_now_is_told_so(link: str, look: Open, sql: Sql) -> None:
+    seen = look(320, "dark")
+    page = seen.page
+    page.goto(link)
+    sql("ALTER TABLE consent_records RENAME TO away")
+    try:
+        page.get_by_role("button").click()
+        page.get_by_role("alert").wait_for()
+    finally:
+        sql("ALTER TABLE away RENAME TO consent_records")
+    assert page.get_by_text("You have left").count() == 0
+    seen.errors[:] = [one for one in seen.errors if "status of 503" not in one]
+    assert seen.complaints() == []
+    page.goto(link)
+    page.get_by_role("button").click()
+    page.get_by_role("heading", name="You have left").wait_for()
