@@ -13,13 +13,12 @@ from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 from mdit_py_plugins.footnote import footnote_plugin
 
-from service.rendering import notes
+from service.rendering import links, notes
 from service.rendering.notes import Written
 
 MAX_DEPTH = 60
 
 _BARE_URL = re.compile(r"https?://[!#-;=?-_a-~]+")
-_BARE_ENDS = ".,;:!?'*_"
 
 
 class _Parser(MarkdownIt):
@@ -105,7 +104,7 @@ def _linked(token: Token) -> list[Token]:
     parts: list[Token] = []
     position = 0
     for found in _BARE_URL.finditer(token.content):
-        url = _without_end(found.group())
+        url = links.without_end(found.group())
         if len(url) < len("https://a.b"):
             continue
         parts += [
@@ -116,12 +115,3 @@ def _linked(token: Token) -> list[Token]:
         ]
         position = found.start() + len(url)
     return [*parts, Token("text", "", 0, content=token.content[position:])] if parts else [token]
-
-
-def _without_end(url: str) -> str:
-    """Without the full stop or bracket that belongs to the sentence."""
-    surplus, end = url.count(")") - url.count("("), len(url)
-    while end and (url[end - 1] in _BARE_ENDS or (url[end - 1] == ")" and surplus > 0)):
-        surplus -= url[end - 1] == ")"
-        end -= 1
-    return url[:end]

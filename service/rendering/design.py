@@ -26,7 +26,7 @@ _PADDING = "\u034f \u200c\u00a0" * 40
 
 @dataclass(frozen=True)
 class Masthead:
-    """What of the newsletter shows in every mail. `public_url` is the origin for pictures with a path only."""
+    """What of the newsletter shows in every mail."""
 
     name: str
     sender_name: str
@@ -34,7 +34,6 @@ class Masthead:
     language: str = "en"
     design: str = "gazette"
     brand_colour: str = "#1f3a5f"
-    public_url: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,6 @@ class Content:
     body: str
     notes: str
     leave_url: str
-    leave_text: str
 
 
 def check(masthead: Masthead, findings: Findings) -> None:
@@ -81,7 +79,7 @@ def pour(masthead: Masthead, content: Content) -> str:
     words = phrases(masthead.language)
     colours = _colours(masthead.brand_colour)
     notes = f'<div class="notes sans"><h2>{html.escape(words.notes)}</h2>{content.notes}</div>' if content.notes else ""
-    leave = f'<a clicktracking="off" href="{content.leave_url}">{html.escape(content.leave_text)}</a>'
+    leave = f'<a clicktracking="off" href="{content.leave_url}">{html.escape(words.leave)}</a>'
     slots = colours | {
         "style": _fill(style, colours),
         "language": html.escape(masthead.language),

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from service.rendering import links
+
 _TOKEN = re.compile(
     r"(?P<tag>\{\{[ ]{0,9}[a-z][a-z0-9_]{0,60}[ ]{0,9}(?:\|[ ]{0,9}[a-z]{1,20}[ ]{0,9}"
     r"(?::[ ]{0,9}(?:\"[^\"{}*_\\\[\]<>&`|]{0,200}\"|“[^”{}*_\\\[\]<>&`|]{0,200}”)[ ]{0,9})?){0,5}\}\})"
@@ -16,7 +18,6 @@ _TOKEN = re.compile(
 )
 _SIGN = re.compile(r"[\\`*\[\]<>|]|~(?=~)|(?<=~)~|(?<![^\W_])_|_(?![^\W_])|&(?=#?[A-Za-z0-9]+;)|\{\{|\}\}")
 _LINE_START = re.compile(r"(?P<number>\d{1,9})(?=[.)](?:\s|$))|(?=[#>+=~:-])")
-_URL_END = ".,;:!?'*_"
 
 
 @dataclass(frozen=True)
@@ -70,17 +71,8 @@ def _addresses(text: str) -> Iterator[tuple[int, int, str]]:
         if found.lastgroup != "url":
             yield found.start(), found.end(), found.group() if found.lastgroup == "tag" else f"<{found.group()}>"
             continue
-        url = without_end(found.group())
+        url = links.without_end(found.group())
         yield found.start(), found.start() + len(url), f"<{url}>"
-
-
-def without_end(url: str) -> str:
-    """An address without the full stop or bracket that belongs to the sentence."""
-    opened, closed, end = url.count("("), url.count(")"), len(url)
-    while end and (url[end - 1] in _URL_END or (url[end - 1] == ")" and closed > opened)):
-        closed -= url[end - 1] == ")"
-        end -= 1
-    return url[:end]
 
 
 def _escaped(text: str) -> str:

@@ -17,7 +17,6 @@ class Inspector:
     """What the checks need to know, and the jumps found, whose targets are checked when all places are known."""
 
     pictures: Mapping[str, Picture]
-    public_url: str
     findings: Findings
     jumps: list[tuple[str, int]] = field(default_factory=list)
     references: list[notes.Reference] = field(default_factory=list)
@@ -65,7 +64,7 @@ class Inspector:
         if token.type == "link_open":
             self._check_link(str(token.attrs.get("href", "")), line)
         elif token.type == "image":
-            pictures.prepare(token, line, self.pictures, self.public_url, self.findings)
+            pictures.prepare(token, line, self.pictures, self.findings)
         elif token.type == "html_inline":
             self._check_raw_links(token.content, line)
             token.content = rawhtml.clean(token.content, line, self.findings)

@@ -10,6 +10,7 @@ SCHEMES = frozenset({"http", "https", "mailto", "tel"})
 
 _INVISIBLE = re.compile(r"[\x00-\x20\x7f-\xa0\u200b-\u200f\ufeff]")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
+_SENTENCE_ENDS = ".,;:!?'*_"
 
 
 def check(href: str, line: int, findings: Findings) -> None:
@@ -31,6 +32,15 @@ def check(href: str, line: int, findings: Findings) -> None:
         findings.problem(
             f"the link “{_shown(address)}” leads nowhere in a mail; write the whole https:// address", line=line
         )
+
+
+def without_end(url: str) -> str:
+    """A pasted address without the full stop or bracket that belongs to the sentence."""
+    surplus, end = url.count(")") - url.count("("), len(url)
+    while end and (url[end - 1] in _SENTENCE_ENDS or (url[end - 1] == ")" and surplus > 0)):
+        surplus -= url[end - 1] == ")"
+        end -= 1
+    return url[:end]
 
 
 def _check_whole(address: str, line: int, findings: Findings) -> None:

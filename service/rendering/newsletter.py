@@ -16,7 +16,6 @@ from service.rendering import pictures as picturing
 from service.rendering.design import Masthead
 from service.rendering.headline import Headline
 from service.rendering.inspecting import Inspector
-from service.rendering.phrases import phrases
 from service.rendering.pictures import Picture
 from service.rendering.placing import Placements
 from service.rendering.problems import Findings, RenderError
@@ -72,7 +71,6 @@ def render(
     subject: str | None = None,
     fields: Iterable[str] = (),
     pictures: Mapping[str, Picture] = MappingProxyType({}),
-    leave_text: str = "",
 ) -> Rendered:
     """Render one version of an issue. The same arguments give the same bytes.
 
@@ -83,12 +81,9 @@ def render(
     findings = Findings()
     placements = Placements(fields)
     design.check(masthead, findings)
-    draft = _read(markdown, subject, Inspector(pictures, masthead.public_url, findings), placements)
-    leave_text = leave_text or phrases(masthead.language).leave
-    text = textpart.compose(
-        masthead, title=draft.title, body=draft.body, notes=draft.notes, leave_text=leave_text, placements=placements
-    )
-    page = _page(masthead, draft, leave_text, placements, findings)
+    draft = _read(markdown, subject, Inspector(pictures, findings), placements)
+    text = textpart.compose(masthead, title=draft.title, body=draft.body, notes=draft.notes, placements=placements)
+    page = _page(masthead, draft, placements, findings)
     _check_size(page, findings)
     inlined = inlining.inline_styles(page)
     _check_size(inlined, findings)
@@ -121,7 +116,7 @@ def _read(markdown: str, subject: str | None, inspector: Inspector, placements: 
     return _Draft(head, title, body, notes, inspector.jumps)
 
 
-def _page(masthead: Masthead, draft: _Draft, leave_text: str, placements: Placements, findings: Findings) -> str:
+def _page(masthead: Masthead, draft: _Draft, placements: Placements, findings: Findings) -> str:
     trees = [tree for tree in (draft.title, draft.body, draft.notes) if tree is not None]
     finishing.finish(trees, draft.jumps, placements, masthead.language, findings)
     findings.raise_if_any()
@@ -132,7 +127,6 @@ def _page(masthead: Masthead, draft: _Draft, leave_text: str, placements: Placem
         body=finishing.inner_html(draft.body),
         notes=finishing.inner_html(draft.notes),
         leave_url=placements.leave_url("url"),
-        leave_text=leave_text,
     )
     return design.pour(masthead, content)
 

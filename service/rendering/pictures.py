@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from urllib.parse import unquote, urljoin
+from urllib.parse import unquote
 
 from markdown_it.token import Token
 
@@ -43,7 +43,7 @@ def local_path(token: Token) -> str | None:
     return path.removeprefix("./")
 
 
-def prepare(token: Token, line: int, pictures: Mapping[str, Picture], public_url: str, findings: Findings) -> None:
+def prepare(token: Token, line: int, pictures: Mapping[str, Picture], findings: Findings) -> None:
     """Give a picture its public address and size. Without words for who cannot see it, it is a problem."""
     source = str(token.attrs.get("src", ""))
     decorative = token.attrs.get("title") == DECORATIVE
@@ -72,16 +72,13 @@ def prepare(token: Token, line: int, pictures: Mapping[str, Picture], public_url
             f"the picture {path} was not found beside the Markdown; put it there or correct its name", line=line
         )
     else:
-        _show(token, pictures[path], public_url, line, findings)
+        _show(token, pictures[path])
 
 
-def _show(token: Token, picture: Picture, public_url: str, line: int, findings: Findings) -> None:
-    address = urljoin(public_url + "/", picture.url) if public_url else picture.url
-    if not address.startswith(("https://", "http://")):
-        findings.problem(f"the picture {token.attrs['src']} has no public address; set PUBLIC_URL", line=line)
+def _show(token: Token, picture: Picture) -> None:
     scale = min(1.0, MAX_WIDTH / max(1, picture.width))
     token.attrs |= {
-        "src": address,
+        "src": picture.url,
         "width": str(max(1, round(picture.width * scale))),
         "height": str(max(1, round(picture.height * scale))),
     }

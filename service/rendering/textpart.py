@@ -15,7 +15,6 @@ def compose(
     title: HtmlElement | None,
     body: HtmlElement,
     notes: HtmlElement,
-    leave_text: str,
     placements: Placements,
 ) -> str:
     """The text part with its placeholders. `title` is None where the body has its own."""
@@ -32,6 +31,6 @@ def compose(
         sections += [plaintext.heading(words.notes, "-"), written]
     sections.append("_" * WIDTH)
     sections.append("\n".join(wrap(words.why.format(name=masthead.name))))
-    sections.append(f"{leave_text}:\n<{placements.leave_url('text')}>")
+    sections.append(f"{words.leave}:\n<{placements.leave_url('text')}>")
     sections.append("\n".join(sender_and_address(masthead)))
     return placements.place("\n\n".join(section for section in sections if section), "text") + "\n"
