@@ -132,17 +132,6 @@ class Store:
             row = connection.execute(f"{_ROW} WHERE recipient.id = ?", (number,)).fetchone()
         return Copy(*row) if row else None
 
-    def copy_numbers(self, request: int) -> dict[tuple[int, str], int]:
-        """(position, lower-cased address) → number of the copy, for one request."""
-        query = "SELECT position, address, id FROM recipient WHERE request = ?"
-        with self._database.reading() as connection:
-            return {(position, address): number for position, address, number in connection.execute(query, (request,))}
-
-    def subjects(self, requests: set[int]) -> dict[int, str]:
-        query = "SELECT seq, subject FROM request WHERE seq IN (SELECT value FROM json_each(?))"
-        with self._database.reading() as connection:
-            return dict(connection.execute(query, (orjson.dumps(list(requests)).decode(),)))
-
     def count(self, *, address: str = "") -> int:
         query = "SELECT count(*) FROM recipient" + (" WHERE address = ?" if address else "")
         with self._database.reading() as connection:
