@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import redis
+from sqlalchemy.exc import DBAPIError
 
 from service import db, embedded, wiring
 from service.errors import BroadsheetError
@@ -47,7 +48,7 @@ def database(chosen: Settings) -> Iterator[Settings]:
             chosen = chosen.connected(servers.database_url, servers.redis_url)
         chosen = _like_running_up(chosen)
         wiring.wire(chosen)
-        db.check_server()
+        _check_database()
         check_redis(chosen.redis_url)
         runner.upgrade(db.engine())
         wiring.check_installation()
@@ -149,12 +150,21 @@ def running_up(home: Path) -> dict[str, int] | None:
     return None
 
 
+def _check_database() -> None:
+    """As db.check_server, and for an address that the driver does not understand. Raises BroadsheetError."""
+    try:
+        db.check_server()
+    except DBAPIError as error:
+        reason = str(error.orig).strip().splitlines()[0]
+        raise BroadsheetError(f"DATABASE_URL: the database cannot be used: {reason}") from None
+
+
 def check_redis(url: str) -> None:
     """Refuse a Redis that is unreachable or too old, in one line. Raises BroadsheetError."""
     try:
         with redis.Redis.from_url(url, socket_connect_timeout=3, socket_timeout=5) as client:
             version = str(client.info("server")["redis_version"])
-    except (redis.RedisError, OSError, ValueError) as error:
+    except (redis.RedisError, OSError, ValueError, KeyError) as error:
         raise BroadsheetError(f"REDIS_URL: Redis cannot be reached: {str(error).splitlines()[0]}") from None
     if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_REDIS:
         raise BroadsheetError(f"REDIS_URL: Redis 6.2 or newer, or Valkey, is needed; this is {version}.")

@@ -79,7 +79,7 @@ class Ended:
         return found
 
     def succeeded(self) -> "Ended":
-        assert self.code == 0, self.err
+        assert self.code == 0, (self.out, self.err)
         return self
 
     def refused(self, code: int = 2) -> list[str]:
@@ -96,7 +96,7 @@ class Commands:
         self.environ = environ
         self._fork: subprocess.Popen[str] | None = None
 
-    def __call__(self, *arguments: object, uid: int = 0, **environ: object) -> Ended:
+    def __call__(self, *arguments: object, uid: int = 0, **environ: Any) -> Ended:
         return self.run([str(one) for one in arguments], environment(**{**self.environ, **environ}), uid)
 
     def run(self, arguments: Sequence[str], environ: dict[str, str], uid: int = 0) -> Ended:

@@ -50,7 +50,9 @@ def up(broadsheet: Commands, cli_home: Path) -> Iterator[Sandbox]:
         yield Sandbox(f"http://127.0.0.1:{ports['sandbox_port']}")
     finally:
         process.terminate()
-        process.wait(60)
+        code = process.wait(60)
+    assert code == 0
+    assert processes_of(cli_home) == [], "SIGTERM left processes"
 
 
 def wait_until_up(process: "subprocess.Popen[bytes]", log: Path) -> None:

@@ -1,5 +1,6 @@
 """Issues by command: created, shown, sent, stopped, and decided about."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ NEWSLETTER = ("--from", "news@sender.example", "--postal-address", "1 Quay Stree
 @pytest.fixture
 def newsletter(broadsheet: Commands, up: Sandbox, folder: Path, request: pytest.FixtureRequest) -> str:
     """A newsletter with two readers, one for each test."""
-    slug = request.node.name.replace("_", "-")[5:45].strip("-")
+    slug = str(request.node.name).replace("_", "-")[5:45].strip("-")
     broadsheet("newsletter", "create", slug, "--name", slug, *NEWSLETTER).succeeded()
     people = folder / "people.csv"
     broadsheet("subscribers", "import", people, "--newsletter", slug, "--consent", "at the fair").succeeded()
@@ -79,7 +80,7 @@ def test_an_issue_is_sent_once_however_often_it_is_asked_for(
 def test_a_paused_issue_goes_on_when_it_is_resumed_and_a_cancelled_one_never(
     broadsheet: Commands, folder: Path, newsletter: str, misbehaving: Sandbox
 ) -> None:
-    misbehaving.script(rules=[{"when": {"always": True}, "do": "503"}])
+    misbehaving.script(rules=[{"when": {"always": True}, "do": "429", "reset_in": 1}])
     issue, other = (_created(broadsheet, folder, newsletter, "--subject", subject)["id"] for subject in ("A", "B"))
     for one in (issue, other):
         assert "Scheduled" in broadsheet("issue", "send", one).succeeded().err
@@ -87,6 +88,7 @@ def test_a_paused_issue_goes_on_when_it_is_resumed_and_a_cancelled_one_never(
         assert broadsheet("issue", "show", one, "--json").succeeded().json["issue"]["state"] == "paused"
         assert "Resume it instead" in broadsheet("issue", "send", one).refused(code=1)[0]
     misbehaving.call("DELETE", "/sandbox/script")
+    time.sleep(2)  # until then the provider asked to be left alone
     broadsheet("issue", "resume", issue).succeeded()
     broadsheet("issue", "cancel", other).succeeded()
     sent = broadsheet("issue", "send", issue, "--wait", "--timeout", "90", "--json").succeeded().json

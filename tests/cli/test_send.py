@@ -1,5 +1,6 @@
 """`send`: text in, readers in, out they go; exactly these readers, and nobody twice."""
 
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ class Desk:
         rows = "".join(f"{name}@{self.name}.example,{name.title()}\n" for name in names)
         (self.folder / "people.csv").write_text(f"email,first_name\n{rows}")
 
-    def send(self, *more: object, newsletter: str = "", **environ: object) -> Ended:
+    def send(self, *more: object, newsletter: str = "", **environ: Any) -> Ended:
         arguments = ("--to", self.folder / "people.csv", "--newsletter", newsletter or self.name, "--consent", "fair")
         return self.broadsheet("send", self.letter, *arguments, *more, **environ)
 
@@ -47,8 +48,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk(broadsheet: Commands, up: Sandbox, folder: Path, request: pytest.FixtureRequest) -> Desk:
-    return Desk(broadsheet, up, folder, f"desk{abs(hash(request.node.name)) % 10**8}")
+def desk(broadsheet: Commands, up: Sandbox, folder: Path) -> Desk:
+    return Desk(broadsheet, up, folder, f"desk{uuid.uuid4().hex[:8]}")
 
 
 def test_what_became_of_every_copy_is_told_in_one_object(desk: Desk) -> None:

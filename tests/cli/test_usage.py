@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import click
 import pytest
 
-from service.cli.main import root
+from service.cli import main  # noqa: F401 - registers the commands
+from service.cli.groups import root
 from tests.cli.commands import Commands, command_line, environment
 
 
