@@ -115,7 +115,7 @@ BAD = (
 )
 
 
-@pytest.mark.parametrize(("name", "value"), BAD, ids=[f"{name}={value[:40]!a}" for name, value in BAD])
+@pytest.mark.parametrize(("name", "value"), BAD, ids=[f"{name}={value[:24]!a}" for name, value in BAD])
 def test_a_bad_value_is_named_with_an_example(name: str, value: str) -> None:
     problems = _problems({**GOOD, name: value})
     example = next(variable.example for variable in VARIABLES if variable.name == name)
