@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from service.embedded import postgresql, valkey
+from service.embedded.keeping import Keeper
 from service.embedded.place import lock, make_home, packages, place, write_private
 from service.embedded.process import EmbeddedError
 
@@ -67,23 +68,27 @@ def postgresql_program(name: str) -> Path:
 
 
 class _Pair:
-    """Both servers of a home, and the note that tells others where they are."""
+    """Both servers of a home, kept running, and the note that tells others where they are."""
 
     def __init__(self, home: Path) -> None:
         where = place(home)
         self._note = home / "run" / "servers.json"
         self._postgresql = postgresql.PostgreSQL(where)
         self._valkey = valkey.Valkey(where)
+        self._keeper = Keeper([self._postgresql, self._valkey])
 
     def start(self) -> Servers:
         found = Servers(self._postgresql.start(), self._valkey.start())
         write_private(self._note, asdict(found))
+        self._keeper.start()
         return found
 
     def stop(self) -> None:
+        self._keeper.let_go()
         self._note.unlink(missing_ok=True)
         self._valkey.stop()
         self._postgresql.stop()
+        self._keeper.end()
 
 
 @contextmanager

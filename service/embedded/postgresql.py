@@ -27,7 +27,8 @@ _SETTINGS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
     "shared_buffers": "128MB",
-    "max_connections": "60",
+    # 64 sending workers, 40 of the web, one for each other process, and commands: a slot costs some 10 KB.
+    "max_connections": "200",
     "wal_level": "minimal",
     "max_wal_senders": "0",
     "fsync": "on",
@@ -57,7 +58,7 @@ class PostgreSQL:
         self._short_socket: Path | None = None
 
     def start(self) -> str:
-        """Start it, first making its data and clearing what a killed run left; returns its address."""
+        """Start it, first making its data and clearing what a killed run left; returns its address, the same each time."""
         self._clear_remains()
         self._create()
         folder = self._socket_folder()
@@ -140,7 +141,9 @@ class PostgreSQL:
         folder = self._place.folder("socket")
         if len(os.fsencode(folder)) <= _SOCKET_LIMIT and "," not in str(folder):
             return folder
-        self._short_socket = Path(tempfile.mkdtemp(prefix="bs-", dir="/tmp"))
+        if self._short_socket is None:
+            self._short_socket = Path(tempfile.mkdtemp(prefix="bs-", dir="/tmp"))
+        self._short_socket.mkdir(mode=0o700, exist_ok=True)  # clearing up after a killed run removes it
         self._place.give(self._short_socket)
         return self._short_socket
 

@@ -1,4 +1,4 @@
-"""The embedded Valkey: on a free port of the loopback address, with a new password at each start that no command line
+"""The embedded Valkey: on a free port of the loopback address, with a new password for each owner that no command line
 shows. Refuses to forget: what was acknowledged is appended to a file."""
 
 import json
@@ -40,15 +40,19 @@ class Valkey:
         self._log = place.home / "log" / "valkey.log"
         self._seen = place.home / "run" / "valkey.json"
         self._process: subprocess.Popen[bytes] | None = None
+        self._password = secrets.token_hex(24)
+        self._port: int | None = None
 
     def start(self) -> str:
-        """Start it, first ending what a killed run left; returns its address."""
+        """Start it, first ending what a killed run left; returns its address, the same when it is started again."""
         with suppress(FileNotFoundError, ValueError, KeyError):
             left = json.loads(self._seen.read_text())
             end_remains(left["pid"], f"valkey-server 127.0.0.1:{left['port']}", *_STOPPING)
         for _ in range(_ATTEMPTS):
-            address = self._start_on(_free_port())
+            port = self._port or _free_port()
+            address = self._start_on(port)
             if address is not None:
+                self._port = port
                 return address
         raise EmbeddedError(f"Valkey did not start: {last_words(self._log)} (see {self._log}).")
 
@@ -62,17 +66,16 @@ class Valkey:
 
     def _start_on(self, port: int) -> str | None:
         """None where somebody took the port between our look and its bind: the process has ended then."""
-        password = secrets.token_hex(24)
         folder = json.dumps(str(self._place.folder("valkey")), ensure_ascii=False)
         self._process = start(
             [self._place.valkey, "-"],
             account=self._place.account,
             log=self._log,
             ends_with=signal.SIGTERM,
-            stdin=_CONFIGURATION.format(port=port, password=password, folder=folder),
+            stdin=_CONFIGURATION.format(port=port, password=self._password, folder=folder),
         )
         write_private(self._seen, {"pid": self._process.pid, "port": port})
-        address = f"redis://:{password}@127.0.0.1:{port}/0"
+        address = f"redis://:{self._password}@127.0.0.1:{port}/0"
         deadline = time.monotonic() + _PATIENCE
         while time.monotonic() < deadline and not self.died:
             if answers(address) and not self.died:

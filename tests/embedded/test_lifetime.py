@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import psycopg
@@ -134,6 +135,53 @@ def test_data_survive_the_kill_of_postgresql_itself(home: Path, use: Callable[..
     owner.ended()
     with embedded.running(home) as again:
         assert _sql(again, "SELECT number FROM kept") == 7
+
+
+def _wait_until_it_answers(ask: Callable[[], object]) -> object:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return ask()
+        except (psycopg.OperationalError, redis.RedisError):
+            assert time.monotonic() < deadline, "nobody started it again"
+            time.sleep(0.1)
+
+
+def test_a_postgresql_that_is_killed_is_started_again_where_it_was(home: Path) -> None:
+    with embedded.running(home) as found:
+        _sql(found, "CREATE TABLE kept AS SELECT 7 AS number")
+        pid_file = home / "postgresql" / "postmaster.pid"
+        killed = int(pid_file.read_text().split()[0])
+        os.kill(killed, signal.SIGKILL)
+        assert _wait_until_it_answers(lambda: _sql(found, "SELECT number FROM kept")) == 7
+        assert int(pid_file.read_text().split()[0]) != killed
+        assert embedded.servers(home) == found
+    assert _pids(home) == []
+
+
+def test_a_valkey_that_is_killed_is_started_again_where_it_was(home: Path) -> None:
+    with embedded.running(home) as found, redis.Redis.from_url(found.redis_url, retry=None) as connection:
+        connection.set("kept", "8")
+        time.sleep(1.5)  # Valkey promises what is older than a second
+        killed = int(connection.info("server")["process_id"])
+        os.kill(killed, signal.SIGKILL)
+        assert _wait_until_it_answers(lambda: connection.get("kept")) == b"8"
+        assert int(connection.info("server")["process_id"]) != killed
+    assert _pids(home) == []
+
+
+def test_a_server_that_is_killed_again_and_again_is_started_again_each_time(home: Path) -> None:
+    with embedded.running(home) as found:
+        for _ in range(3):
+            os.kill(int((home / "postgresql" / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+            assert _wait_until_it_answers(lambda: _sql(found, "SELECT 1")) == 1
+
+
+def test_the_most_workers_that_can_be_set_all_get_a_connection(home: Path) -> None:
+    with embedded.running(home) as found, ExitStack() as stack:
+        address = found.database_url.replace("+psycopg", "")
+        for _ in range(64 + 40 + 10):
+            stack.enter_context(psycopg.connect(address))
 
 
 def test_a_pid_file_that_names_somebody_elses_process_harms_nobody(home: Path, use: Callable[..., User]) -> None:
