@@ -15,7 +15,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psycopg
 import redis
@@ -71,18 +71,12 @@ class Machine:
         }
         self.settings: Settings = settings.load(self.environ)
         self._up: subprocess.Popen[bytes] | None = None
+        self._lifeline = -1
 
     def start(self) -> None:
         """Start `up` and wait until web, sandbox and every worker answer."""
         with (self._outer / "up.log").open("ab") as log:
-            self._up = subprocess.Popen(
-                [sys.executable, "-m", "service.cli", "up", "--quiet"],
-                env=self.environ,
-                cwd=ROOT,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+            self._up, self._lifeline = _tied([sys.executable, "-m", "service.cli", "up", "--quiet"], self.environ, log)
         wait_until(self._answers, self.size.patience, f"`up` ({self.words()})", 0.3)
         known = json.loads((self.home / "run" / "servers.json").read_text())
         self.settings = settings.load(self.environ).connected(known["database_url"], known["redis_url"])
@@ -136,6 +130,7 @@ class Machine:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self._up.wait()
+        os.close(self._lifeline)
         wait_until(lambda: not any(map(_alive, family)), 30, "the killed processes' end")
         (self._outer / "up.log").unlink()
         return len(family) + 1
@@ -218,9 +213,7 @@ class Machine:
         flags = ["--concurrency", "2", "--hostname", "another@%h", "--without-gossip", "--without-mingle", "-l", "INFO"]
         self._control("cancel_consumer")
         with log.open("wb") as output:
-            worker = subprocess.Popen(
-                [*command, *flags], env=environment, cwd=ROOT, stdout=output, stderr=output, start_new_session=True
-            )
+            worker, lifeline = _tied([*command, *flags], environment, output)
         try:
             wait_until(lambda: b" ready." in log.read_bytes(), self.size.patience, "the second worker", 0.2)
             yield
@@ -228,6 +221,7 @@ class Machine:
             with suppress(ProcessLookupError):
                 os.killpg(worker.pid, signal.SIGKILL)
             worker.wait()
+            os.close(lifeline)
             self._control("add_consumer")
 
     def log_of_another_worker(self) -> str:
@@ -239,6 +233,21 @@ class Machine:
             "sending", destination=[f"sending@{socket.gethostname()}"], reply=True, timeout=20
         )
         assert replies, f"the worker did not answer {order}"
+
+
+def _tied(
+    command: Sequence[str], environment: Mapping[str, str], log: IO[bytes]
+) -> tuple[subprocess.Popen[bytes], int]:
+    """A process that ends with this one, even when this one is killed: its lifeline is the descriptor."""
+    reading, writing = os.pipe()
+    try:
+        tied = [sys.executable, "-I", "-S", str(ROOT / "service" / "supervisor_child.py"), str(reading), *command]
+        process = subprocess.Popen(
+            tied, env=dict(environment), cwd=ROOT, stdout=log, stderr=log, pass_fds=[reading], start_new_session=True
+        )
+    finally:
+        os.close(reading)
+    return process, writing
 
 
 def _descendants(pid: int) -> list[int]:
