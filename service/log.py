@@ -10,7 +10,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 # Bounded, so that a long line without a space costs no minutes.
 _ADDRESS = re.compile(r"(?:[^\s@<>\"%]|%(?!40)){1,128}(?:@|%40)[^\s@<>\"'\\,;:)&]{1,255}\.[^\s@<>\"'\\,;:)&]+")
 _SECRET = re.compile(
-    r"(/(?:u|c|p)/)[\w-]{20,}|(SG\.)[\w.-]{10,}|(://[^:/@\s\"]*:)[^\s\"]+(?=@)|(Bearer )[^\s\"',\\]+|(password=)[^\s\"'&\\]+"
+    r"(/(?:u|c|p)/)[\w-]{20,}|(SG\.)[\w.-]{10,}|(://[^:/@\s\"]{0,100}:)[^\s\"]{1,200}(?=@)|(Bearer )[^\s\"',\\]+|(password=)[^\s\"'&\\]+"
 )
 
 
@@ -45,6 +45,24 @@ class _MaskingFormatter(structlog.stdlib.ProcessorFormatter):
         return mask(super().format(record))
 
 
+_TALKATIVE = (
+    "kombu", "amqp", "alembic", "celery.redirected", "celery.worker.strategy", "celery.app.trace", "celery.beat", "werkzeug"
+)  # fmt: skip
+
+
+def _rendering(form: str) -> list[Processor]:
+    """How a finished event becomes a line."""
+    if form == "json":
+        return [
+            structlog.processors.format_exc_info,
+            _mask_event,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ]
+    # The default formatter shows the local variables of every frame: keys, names, whole requests.
+    plain = structlog.dev.plain_traceback
+    return [structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0, exception_formatter=plain)]
+
+
 def configure(level: str = "info", form: str = "text") -> None:
     """Send all logs to stderr, ours and those of libraries, in one form."""
     shared: list[Processor] = [
@@ -54,16 +72,6 @@ def configure(level: str = "info", form: str = "text") -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _mask_event,
     ]
-    if form == "json":
-        rendering: list[Processor] = [
-            structlog.processors.format_exc_info,
-            _mask_event,
-            structlog.processors.JSONRenderer(ensure_ascii=False),
-        ]
-    else:
-        # The default formatter shows the local variables of every frame: keys, names, whole requests.
-        plain = structlog.dev.plain_traceback
-        rendering = [structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0, exception_formatter=plain)]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -74,7 +82,7 @@ def configure(level: str = "info", form: str = "text") -> None:
     screen.setFormatter(
         _MaskingFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_rendering(form)],
         )
     )
     root = logging.getLogger()
@@ -82,5 +90,5 @@ def configure(level: str = "info", form: str = "text") -> None:
     root.setLevel(level.upper())
     # At DEBUG this library prints the Bearer key and every address of the request.
     logging.getLogger("python_http_client").setLevel(logging.WARNING)
-    for name in ("kombu", "amqp", "alembic", "celery.redirected", "werkzeug"):
+    for name in _TALKATIVE:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))

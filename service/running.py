@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import redis
+from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError
 
 from service import db, embedded, wiring
@@ -24,6 +25,7 @@ from service.migrations import runner
 from service.procfile import read_procfile
 from service.settings import ROOT, Settings
 from service.supervisor import Process, Supervisor
+from service.variables import VARIABLES
 
 OnLine = Callable[[str, str], None]
 START_TIMEOUT = 60.0
@@ -50,7 +52,7 @@ def database(chosen: Settings) -> Iterator[Settings]:
         wiring.wire(chosen)
         _check_database()
         check_redis(chosen.redis_url)
-        runner.upgrade(db.engine())
+        _migrate(chosen)
         wiring.check_installation()
         stack.callback(lambda: db.engine().dispose())
         yield chosen
@@ -66,7 +68,10 @@ def everything(
         if not announce and running_up(connected.home) is not None:
             yield Running(connected, joined=True)
             return
-        connected = connected if announce and not any_ports else _with_free_ports(connected)
+        if announce and not any_ports:
+            _check_ports(connected)
+        else:
+            connected = _with_free_ports(connected)
         wiring.wire(connected)
         with ExitStack() as stack:
             if announce:
@@ -105,35 +110,38 @@ def processes(chosen: Settings) -> list[Process]:
     return found
 
 
+def _migrate(chosen: Settings) -> None:
+    """Bring the database up to date, but not under the workers of a running `up`. Raises BroadsheetError."""
+    try:
+        if runner.is_current(db.engine()):
+            return
+        if running_up(chosen.home) is not None:
+            raise BroadsheetError(
+                "The running `broadsheet up` is of another version. Stop it and start it again; that brings the database up to date."
+            )
+        runner.upgrade(db.engine())
+    except CommandError as error:
+        raise BroadsheetError(
+            f"The database was made by a newer version of Broadsheet ({error}). Use that one, or restore a backup."
+        ) from None
+
+
 def environment_of(chosen: Settings) -> dict[str, str]:
-    """The environment of a child: this one's, with the addresses that were settled here."""
-    environment = {
-        **os.environ,
+    """The environment of a child: nothing of ours but what was settled here, so that both mean the same."""
+    ours = {variable.name for variable in VARIABLES}
+    return {
+        **{name: value for name, value in os.environ.items() if name.removesuffix("_FILE") not in ours},
+        **chosen.to_environ(),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         "PYTHONPATH": str(ROOT),
         "PYTHONUNBUFFERED": "1",
-        "BROADSHEET_HOME": str(chosen.home),
-        "DATABASE_URL": chosen.database_url,
-        "REDIS_URL": chosen.redis_url,
-        "PORT": str(chosen.port),
-        "SANDBOX_PORT": str(chosen.sandbox_port),
-        "SENDING_WORKERS": str(chosen.sending_workers),
-        "SENDGRID_BATCH_SIZE": str(chosen.batch_size),
         # A proxy would swallow what is meant for this machine.
         "NO_PROXY": ",".join(filter(None, ("127.0.0.1,localhost", os.environ.get("NO_PROXY", "")))),
+        "SANDBOX_HOME": str(chosen.home / "sandbox"),
+        "SANDBOX_API_KEY": chosen.sendgrid_api_key if chosen.sandbox else "",
+        "SANDBOX_WEBHOOK_KEY": str(chosen.sandbox_webhook_key),
+        "SANDBOX_WEBHOOK_URL": f"http://127.0.0.1:{chosen.port}/webhooks/sendgrid",
     }
-    for name in ("DATABASE_URL_FILE", "REDIS_URL_FILE"):
-        environment.pop(name, None)
-    if chosen.embedded:
-        environment["BROADSHEET_EMBEDDED"] = "1"
-    if chosen.sandbox:
-        environment |= {
-            "SANDBOX_HOME": str(chosen.home / "sandbox"),
-            "SANDBOX_API_KEY": chosen.sendgrid_api_key,
-            "SANDBOX_WEBHOOK_KEY": str(chosen.sandbox_webhook_key),
-            "SANDBOX_WEBHOOK_URL": f"http://127.0.0.1:{chosen.port}/webhooks/sendgrid",
-        }
-    return environment
 
 
 def running_up(home: Path) -> dict[str, int] | None:
@@ -175,6 +183,9 @@ def _make_home(home: Path) -> None:
         home.mkdir(mode=0o711, parents=True, exist_ok=True)
         (home / "log").mkdir(mode=0o700, exist_ok=True)
         (home / "run").mkdir(mode=0o700, exist_ok=True)
+        if not (home / ".gitignore").exists():
+            # A home inside somebody's checkout must not be committed by accident: it holds keys and readers.
+            (home / ".gitignore").write_text("*\n")
     except OSError as error:
         raise BroadsheetError(
             f"BROADSHEET_HOME: {home} cannot be made: {error.strerror}. Set it to a folder that you may write to."
@@ -199,6 +210,16 @@ def _with_ports(chosen: Settings, port: int, sandbox_port: int) -> Settings:
     public = chosen.public_url.replace(f"http://127.0.0.1:{chosen.port}", f"http://127.0.0.1:{port}")
     provider_url = f"http://127.0.0.1:{sandbox_port}" if chosen.sandbox else chosen.sendgrid_url
     return replace(chosen, port=port, sandbox_port=sandbox_port, public_url=public, sendgrid_url=provider_url)
+
+
+def _check_ports(chosen: Settings) -> None:
+    """Refuse ports that are taken: whoever answers there would be taken for us. Raises BroadsheetError."""
+    for port, option in (
+        (chosen.port, "--port"),
+        *(((chosen.sandbox_port, "--sandbox-port"),) if chosen.sandbox else ()),
+    ):
+        if _free(port) != port:
+            raise BroadsheetError(f"Port {port} is taken. Stop what uses it, or choose another with {option}.")
 
 
 def _free(port: int) -> int:

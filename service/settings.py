@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from service.errors import Invalid
 from service.identity import sandbox_public_key, stored_secrets
 from service.origins import is_loopback, origin
+from service.variables import VARIABLES
 
 ROOT = Path(__file__).resolve().parent.parent
 _POSTGRESQL = ("postgresql://", "postgres://", "postgresql+psycopg://")
@@ -23,93 +24,6 @@ LIST_UNSUBSCRIBE_BYTES = 77
 """SendGrid's relay was seen to re-encode a List-Unsubscribe of 78 bytes or more, which breaks one-click leaving."""
 
 
-@dataclass(frozen=True)
-class Variable:
-    """One documented setting; the README's table is made of these."""
-
-    name: str
-    what: str
-    example: str
-    default: str = ""
-    secret: bool = False
-
-
-VARIABLES = (
-    Variable(
-        "BROADSHEET_HOME", "Folder for data, secrets, media and logs.", "/srv/broadsheet", "`var/` in the checkout"
-    ),
-    Variable(
-        "DATABASE_URL",
-        "Your PostgreSQL (14 or newer). Goes with `REDIS_URL`.",
-        "postgresql://user:password@db.example.com/broadsheet",
-        "embedded PostgreSQL",
-        True,
-    ),
-    Variable(
-        "REDIS_URL",
-        "Your Redis (6.2 or newer) or Valkey. Goes with `DATABASE_URL`.",
-        "redis://:password@cache.example.com:6379/0",
-        "embedded Valkey",
-        True,
-    ),
-    Variable(
-        "PUBLIC_URL",
-        "Where readers reach this service: https, a host, no path. Required with `SENDGRID_API_KEY`.",
-        "https://news.example.com",
-        "loopback, in the sandbox only",
-    ),
-    Variable("PORT", "Port of the web process, on loopback.", "8000", "8000"),
-    Variable("TRUSTED_PROXIES", "How many reverse proxies stand in front and set `X-Forwarded-*`.", "1", "0"),
-    Variable(
-        "SECRET_KEYS",
-        "Keys that sign links, newest first, separated by commas; keep old ones so that links in mails already sent go on working.",
-        "a-new-key-of-32-characters-or-more,an-older-key-of-32-characters-or-more",
-        "made in the home when the servers are embedded",
-        True,
-    ),
-    Variable(
-        "ADDRESS_KEY",
-        "Key for the keyed hash by which a suppression outlives erasure. Never change it; back it up apart.",
-        "a-third-key-of-32-characters-or-more",
-        "made in the home when the servers are embedded",
-        True,
-    ),
-    Variable(
-        "SENDGRID_API_KEY",
-        "SendGrid key with the scope `mail.send`.",
-        "SG.xxxxxxxx.yyyyyyyy",
-        "none: the sandbox",
-        True,
-    ),
-    Variable(
-        "SENDGRID_URL",
-        "SendGrid's API: the global one, or `https://api.eu.sendgrid.com` for EU subusers.",
-        "https://api.eu.sendgrid.com",
-        "https://api.sendgrid.com",
-    ),
-    Variable(
-        "SENDGRID_WEBHOOK_KEYS",
-        "Public keys of SendGrid's signed event webhook, separated by commas (two during a rotation). Required with `SENDGRID_API_KEY`.",
-        "MFkwEwYHKoZIzj0CAQYIKoZI…",
-    ),
-    Variable("SENDGRID_BATCH_SIZE", "Readers a request, 1 to 1000.", "500", "1000"),
-    Variable(
-        "SENDGRID_SUBSTITUTION_BYTES",
-        "Bytes of substitutions a request may hold. SendGrid's pages disagree: 10,000 a reader, or 50,000 a request.",
-        "50000",
-        "10000000",
-    ),
-    Variable("SENDING_WORKERS", "Requests to SendGrid under way at once on this machine, 1 to 64.", "8", "4"),
-    Variable(
-        "BROADSHEET_SANDBOX",
-        "`1` sends to the local sandbox even with your own servers.",
-        "1",
-        "1 when the servers are embedded and no key is set",
-    ),
-    Variable("SANDBOX_PORT", "Port of the sandbox, on loopback.", "8025", "8025"),
-    Variable("LOG_LEVEL", "debug, info, warning or error.", "info", "info"),
-    Variable("LOG_FORMAT", "`text` for people, `json` for machines.", "json", "text"),
-)
 _BY_NAME = {v.name: v for v in VARIABLES}
 
 
@@ -152,12 +66,43 @@ class Settings:
         return self.home / "sandbox_webhook.pem"
 
     @property
+    def kind(self) -> str:
+        """Whether mail reaches anybody: an installation is one or the other, for good."""
+        return "sandbox" if self.sandbox else "real"
+
+    @property
     def provider(self) -> str:
         """Where mail goes and by which account, without revealing the key. The sandbox's port may change; its key does not."""
         fingerprint = (
             hashlib.sha256(self.sendgrid_api_key.encode()).hexdigest()[:12] if self.sendgrid_api_key else "no-key"
         )
         return f"{'sandbox' if self.sandbox else self.sendgrid_url}#{fingerprint}"
+
+    def to_environ(self) -> dict[str, str]:
+        """The environment from which `load` reads exactly these settings."""
+        environ = {
+            "BROADSHEET_HOME": str(self.home),
+            "BROADSHEET_EMBEDDED": "1" if self.embedded else "",
+            "DATABASE_URL": self.database_url,
+            "REDIS_URL": self.redis_url,
+            "PUBLIC_URL": self.public_url,
+            "PORT": str(self.port),
+            "TRUSTED_PROXIES": str(self.trusted_proxies),
+            "SECRET_KEYS": ",".join(self.secret_keys),
+            "ADDRESS_KEY": self.address_key.decode(),
+            "BROADSHEET_SANDBOX": "1" if self.sandbox else "0",
+            "SANDBOX_PORT": str(self.sandbox_port),
+            "SENDGRID_BATCH_SIZE": str(self.batch_size),
+            "SENDGRID_SUBSTITUTION_BYTES": str(self.substitution_bytes),
+            "SENDING_WORKERS": str(self.sending_workers),
+            "LOG_LEVEL": self.log_level,
+            "LOG_FORMAT": self.log_format,
+        }
+        if not self.sandbox:
+            environ["SENDGRID_API_KEY"] = self.sendgrid_api_key
+            environ["SENDGRID_URL"] = self.sendgrid_url
+            environ["SENDGRID_WEBHOOK_KEYS"] = ",".join(self.webhook_keys)
+        return environ
 
     def connected(self, database_url: str, redis_url: str) -> "Settings":
         """These settings, with the addresses of the embedded servers."""
@@ -217,12 +162,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     read = _Reader(os.environ if environ is None else environ)
     database_url, redis_url, embedded = _servers(read)
     api_key = read.text("SENDGRID_API_KEY")
-    flag = read.choice("BROADSHEET_SANDBOX", "0", ("0", "1"))
-    sandbox = flag == "1" or (embedded and not api_key)
-    if not sandbox and not api_key:
-        read.fault(
-            "SENDGRID_API_KEY", "is required with DATABASE_URL, unless BROADSHEET_SANDBOX=1: then nobody gets mail."
-        )
+    sandbox = _is_sandbox(read, embedded, api_key)
     port = read.number("PORT", 8000, 1, 65535)
     settings = Settings(
         home=_home(read),
@@ -249,6 +189,27 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     if read.problems:
         raise Invalid(*read.problems)
     return _with_own_secrets(settings)
+
+
+def _is_sandbox(read: _Reader, embedded: bool, api_key: str) -> bool:
+    """Whether mail goes to the sandbox. What only real mail needs, but no key, is a fault: a misspelt name must not turn
+    into a sandbox that nobody asked for. Silence must never look like success."""
+    if read.choice("BROADSHEET_SANDBOX", "0", ("0", "1")) == "1":
+        return True
+    if api_key:
+        return False
+    if not embedded:
+        read.fault(
+            "SENDGRID_API_KEY", "is required with DATABASE_URL, unless BROADSHEET_SANDBOX=1: then nobody gets mail."
+        )
+        return False
+    real = [name for name in ("SENDGRID_WEBHOOK_KEYS", "SENDGRID_URL") if read.text(name)]
+    real += ["PUBLIC_URL"] if read.text("PUBLIC_URL").startswith("https:") else []
+    if real:
+        read.fault(
+            "SENDGRID_API_KEY", f"is missing although {real[0]} is set. Set it, or BROADSHEET_SANDBOX=1 for a trial."
+        )
+    return True
 
 
 def _servers(read: _Reader) -> tuple[str, str, bool]:

@@ -7,6 +7,11 @@ from service import db, log, queue, settings
 from service.errors import BroadsheetError
 from service.settings import Settings
 
+_OTHER_KIND = {
+    "sandbox": "This installation has been sending to the sandbox; its made-up bounces and leavings must not meet real readers. For real mail use another BROADSHEET_HOME, or another database.",
+    "real": "This installation has been sending real mail; the sandbox's made-up events must not meet its readers. Set SENDGRID_API_KEY, or try things out with another BROADSHEET_HOME.",
+}
+
 
 def wire(chosen: Settings, *, pool_size: int = 5) -> None:
     """Make this process work with these settings: web, worker or command alike."""
@@ -17,14 +22,16 @@ def wire(chosen: Settings, *, pool_size: int = 5) -> None:
 
 
 def check_installation() -> None:
-    """Refuse to work with another ADDRESS_KEY than the one that the suppressions in the database were made with.
+    """Refuse to mix a trial with real mail, and to work with another ADDRESS_KEY than the one that the suppressions in the database were made with.
 
     Raises BroadsheetError. A process with the wrong key would not recognise those who left.
     """
     check = hmac.new(settings.current().address_key, b"installation", hashlib.sha256).digest()
     with db.transaction() as tx:
         tx.execute("UPDATE installation SET address_key_check = :check WHERE address_key_check IS NULL", check=check)
-        stored = tx.execute("SELECT address_key_check FROM installation").scalar_one()
+        stored, kind = tx.execute("SELECT address_key_check, kind FROM installation").one()
+    if kind not in (None, settings.current().kind):
+        raise BroadsheetError(_OTHER_KIND[kind])
     if not hmac.compare_digest(bytes(stored), check):
         raise BroadsheetError(
             "ADDRESS_KEY is not the key that this database was made with. Without it nobody who left is recognised; put the first one back."

@@ -34,7 +34,9 @@ def readers(
     names: Mapping[str, str] | None = None,
 ) -> list[int]:
     """Subscribers with a subscription each; the subscriptions' ids."""
-    rows = [{"address": a, "key": email_key(a.lower()).hex(), "first_name": (names or {}).get(a, "")} for a in addresses]
+    rows = [
+        {"address": a, "key": email_key(a.lower()).hex(), "first_name": (names or {}).get(a, "")} for a in addresses
+    ]
     with transaction() as tx:
         return list(
             tx.execute(

@@ -9,7 +9,8 @@ import pytest
 
 from service.cli import main as _registered  # noqa: F401 - importing it registers every command
 from service.cli.groups import root
-from service.settings import ROOT, VARIABLES
+from service.settings import ROOT
+from service.variables import VARIABLES
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMAND = re.compile(r"(?:^|[\s`$])(?:\./)?broadsheet((?: +[^\s`|&]+)*)", re.MULTILINE)

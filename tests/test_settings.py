@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 
 from service import settings
 from service.errors import Invalid
-from service.settings import LIST_UNSUBSCRIBE_BYTES, ROOT, VARIABLES, Settings
+from service.settings import LIST_UNSUBSCRIBE_BYTES, ROOT, Settings
 from service.tokens import Purpose, Signer
+from service.variables import VARIABLES, Variable
 
 
 def _public_key(curve: ec.EllipticCurve) -> str:
@@ -186,7 +187,7 @@ def test_web_and_sandbox_cannot_share_a_port(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("variable", [v for v in VARIABLES if v.name in GOOD], ids=lambda v: str(v.name))
-def test_a_value_may_come_from_a_file(tmp_path: Path, variable: settings.Variable) -> None:
+def test_a_value_may_come_from_a_file(tmp_path: Path, variable: Variable) -> None:
     file = tmp_path / "value"
     file.write_text(f"{GOOD[variable.name]}\n")
     environ = {n: v for n, v in GOOD.items() if n != variable.name}
@@ -310,3 +311,22 @@ def test_processes_that_start_first_at_once_agree_on_the_keys(tmp_path: Path) ->
     assert len(told) == 1
     assert [process.returncode for process in several] == [0] * 6
     assert sorted(path.name for path in (tmp_path / "home").iterdir()) == ["sandbox_webhook.pem", "secrets.json"]
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"BROADSHEET_SANDBOX": "1"}, {"PORT": "9001", "LOG_FORMAT": "json", "SENDING_WORKERS": "9"}]
+)
+def test_a_child_reads_exactly_its_parents_settings(tmp_path: Path, more: dict[str, str]) -> None:
+    real = settings.load({**GOOD, "BROADSHEET_HOME": str(tmp_path), **more})
+    assert settings.load(real.to_environ()) == real
+    own = settings.load({"BROADSHEET_HOME": str(tmp_path / "own"), **more}).connected(
+        "postgresql+psycopg:///x", "redis://127.0.0.1:1/0"
+    )
+    assert settings.load(own.to_environ()) == own
+
+
+@pytest.mark.parametrize("name", ["SENDGRID_URL", "SENDGRID_WEBHOOK_KEYS", "PUBLIC_URL"])
+def test_what_only_real_mail_needs_without_a_key_is_no_silent_sandbox(tmp_path: Path, name: str) -> None:
+    environ = {name: GOOD.get(name, "https://api.eu.sendgrid.com"), "BROADSHEET_HOME": str(tmp_path)}
+    assert f"SENDGRID_API_KEY is missing although {name} is set" in _problems(environ)[0]
+    assert settings.load({**environ, "BROADSHEET_SANDBOX": "1"}).sandbox

@@ -12,7 +12,7 @@ import click
 
 from service.cli.frame import as_json, command, say, show_json
 from service.cli.groups import root
-from service.cli.watching import show_issue, wait_for_ledger
+from service.cli.watching import show_issue, watch
 from service.lab import demo as lab
 
 
@@ -31,7 +31,7 @@ def demo(readers: int, keep: bool, as_json: bool) -> None:
     home.chmod(0o711)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        with lab.running(home, readers, lambda issue: wait_for_ledger(issue, 600), say) as running:
+        with lab.running(home, readers, lambda issue: watch(issue, 600), say) as running:
             ok = _show(running.found, as_json)
             if keep:
                 _keep(running, stop)

@@ -10,6 +10,7 @@ from typing import Any, NoReturn, ParamSpec
 
 import click
 from rich.console import Console
+from sqlalchemy.exc import DBAPIError
 
 from service.embedded import EmbeddedError
 from service.errors import BroadsheetError, Invalid
@@ -42,6 +43,19 @@ def _careful(function: Callable[P, None]) -> Callable[P, None]:
             fail(error.problems, code=2, as_json=bool(kwargs.get("as_json")))
         except (BroadsheetError, EmbeddedError) as error:
             fail([str(error)], code=1, as_json=bool(kwargs.get("as_json")))
+        except DBAPIError as error:
+            fail(
+                [
+                    f"The database failed just now ({type(error.orig).__name__}). What was done is kept; run the command again."
+                ],
+                code=1,
+                as_json=bool(kwargs.get("as_json")),
+            )
+        except OSError as error:
+            if isinstance(error, BrokenPipeError):
+                raise
+            where = f"{error.filename}: " if error.filename else ""
+            fail([f"{where}{error.strerror or type(error).__name__}."], code=1, as_json=bool(kwargs.get("as_json")))
         except KeyboardInterrupt:
             fail(["Stopped."], code=1, as_json=bool(kwargs.get("as_json")))
 

@@ -65,9 +65,9 @@ def send(issue_id: int, wait: bool, timeout: float, as_json: bool) -> None:
         if as_json:
             show_json(found)
         return
-    with everything(chosen):
+    with everything(chosen) as running:
         scheduling.schedule(issue_id, actor=actor())
-        found = wait_for_ledger(issue_id, timeout)
+        found = wait_for_ledger(running, issue_id, timeout)
     finish(found, as_json)
 
 
@@ -108,7 +108,7 @@ def readers(issue_id: int, reason: str | None, after: int, as_json: bool) -> Non
     for row in found:
         click.echo(f"{row['delivery']:>10}  {row['reason']:<16} {row['address'] or '(erased)'}")
     if not found:
-        say("Nobody: everyone meant got a copy, or will.")
+        say("Nobody else.")
 
 
 @command(issues, "list", example="broadsheet issue list --newsletter monthly")
@@ -142,10 +142,13 @@ def pause(issue_id: int) -> None:
 
 @command(issues, example="broadsheet issue resume 12")
 @issue_argument
-def resume(issue_id: int) -> None:
+@click.option(
+    "--audience", type=click.IntRange(1), metavar="N", help="Let it go to N readers, above the newsletter's maximum."
+)
+def resume(issue_id: int, audience: int | None) -> None:
     """Go on where the issue was paused or held."""
     with database(settings.load()):
-        scheduling.resume(issue_id, actor=actor())
+        scheduling.resume(issue_id, actor=actor(), audience=audience)
     say("Resumed. A running `broadsheet up` goes on with it.")
 
 

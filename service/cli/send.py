@@ -14,9 +14,9 @@ from service.cli.issue import finish, show_draft
 from service.cli.subscribers import COLUMNS, show_report
 from service.cli.watching import wait_for_ledger
 from service.errors import Conflict, Invalid, NotFound
-from service.operations import authoring, importing, repeating, reporting, scheduling
+from service.operations import authoring, importing, repeating, scheduling
 from service.operations.repeating import Plan
-from service.running import Running, everything, wait_for_sandbox
+from service.running import Running, everything
 from service.settings import Settings
 
 
@@ -82,7 +82,12 @@ def send(
         show_draft(source)
         for warning in planned.rendered.warnings:
             say(f"[yellow]![/yellow] {plain(warning)}")
-        _agree(planned, again=again, yes=yes, as_json=as_json)
+        try:
+            _agree(planned, again=again, yes=yes, as_json=as_json)
+        except BaseException:  # however the answer was no: leave no draft behind
+            if not planned.repeated:
+                authoring.discard_draft(planned.issue_id)
+            raise
         found = _send(running, planned, timeout)
     finish(found, as_json)
 
@@ -94,7 +99,7 @@ def _newsletter(chosen: Settings, name: str, sender: str | None, postal: str | N
     """Find the newsletter by slug or name, or create it. Real mail needs a real sender and a postal address."""
     slug = authoring.slug_of(name)
     try:
-        newsletter_id = authoring.find_newsletter(slug)
+        newsletter_id = authoring.find_newsletter(name)
     except NotFound:
         pass
     else:
@@ -153,9 +158,4 @@ def _agree(planned: Plan, *, again: int | None, yes: bool, as_json: bool) -> Non
 def _send(running: Running, planned: Plan, timeout: float) -> dict[str, Any]:
     if not planned.repeated:
         scheduling.schedule(planned.issue_id, actor=actor())
-    found = wait_for_ledger(planned.issue_id, timeout)
-    if running.settings.sandbox and not running.joined:
-        # Whoever started the sandbox ends it: wait for what it still has to tell.
-        wait_for_sandbox(running.settings, 30)
-        found = reporting.show(planned.issue_id)
-    return found
+    return wait_for_ledger(running, planned.issue_id, timeout)

@@ -87,6 +87,8 @@ def show_report(report: ImportReport) -> None:
     for name, value in counts.items():
         table.add_row(name.replace("_", " "), f"{value:,}")
     screen.print(table)
+    for note in report.notes:
+        say(f"[yellow]![/yellow] {plain(note)}")
     for fault in report.faults[:20]:
         say(f"  line {fault.line}: {plain(fault.reason)}")
     if report.faults_total > 20:

@@ -8,13 +8,24 @@ from rich.table import Table
 
 from service.cli.frame import plain, say, screen
 from service.operations import reporting
+from service.running import Running, wait_for_sandbox
 
 POLL = 0.5
 _STOPPED = ("paused", "held", "cancelled", "draft")
 
 
-def wait_for_ledger(issue_id: int, timeout: float) -> dict[str, Any]:
+def wait_for_ledger(running: Running, issue_id: int, timeout: float) -> dict[str, Any]:
     """Watch the issue until its ledger closes, a person is needed, or the time is up. Returns what `issue show` gives."""
+    found = watch(issue_id, timeout)
+    if running.settings.sandbox and not running.joined:
+        # Whoever started the sandbox ends it: wait for what it still has to tell.
+        wait_for_sandbox(running.settings, 30)
+        found = reporting.show(issue_id)
+    return found
+
+
+def watch(issue_id: int, timeout: float) -> dict[str, Any]:
+    """Show how far the issue is, until its ledger closes, a person is needed, or the time is up."""
     deadline = time.monotonic() + timeout
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=screen, transient=True) as progress:

@@ -17,11 +17,12 @@ from python_http_client.exceptions import HTTPError
 from sendgrid import SendGridAPIClient
 
 from service.domain.outcomes import Answer, Verdict
+from service.log import mask
 from service.settings import current
 
 log = structlog.get_logger(__name__)
 
-_READER = re.compile(r"personalizations\.(\d+)(?:\.|$)")
+_READER = re.compile(r"personalizations\.(\d+)\.to(?:\.|$)")
 
 
 class _NotConnectedError(Exception):
@@ -144,7 +145,8 @@ def _errors(body: bytes) -> list[tuple[str, str]]:
     """(message, field) of each error; nothing for an answer that is not SendGrid's JSON."""
     try:
         found = json.loads(body)["errors"]
-        return [(str(error.get("message") or "")[:300], str(error.get("field") or "")) for error in found]
+        # SendGrid quotes addresses in its messages, and these are stored and shown.
+        return [(mask(str(error.get("message") or "")[:300]), str(error.get("field") or "")) for error in found]
     except (ValueError, KeyError, TypeError, AttributeError):
         return []
 

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import json
 import re
 import uuid
 from collections.abc import Iterable, Mapping
@@ -85,7 +86,7 @@ def parse(body: bytes) -> Parsed:
     events: list[Event] = []
     strays = unknown = 0
     for entry in _entries(body):
-        kind = _type(entry)
+        kind = _type(entry) if isinstance(entry, dict) else None
         if kind is None:
             unknown += 1
         elif (event := _event(entry, kind)) is None:
@@ -95,12 +96,16 @@ def parse(body: bytes) -> Parsed:
     return Parsed(events, strays, unknown)
 
 
-def _entries(body: bytes) -> list[Mapping[str, Any]]:
+def _entries(body: bytes) -> list[Any]:
     try:
         entries = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise MalformedPayloadError("the body is not JSON") from error
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+    except orjson.JSONDecodeError:
+        try:
+            # A lone surrogate in somebody's user agent is no reason to lose the other events of the payload.
+            entries = json.loads(body)
+        except (ValueError, RecursionError) as error:
+            raise MalformedPayloadError("the body is not JSON") from error
+    if not isinstance(entries, list) or (entries and not any(isinstance(entry, dict) for entry in entries)):
         raise MalformedPayloadError("the body is not a JSON array of objects")
     return entries
 
@@ -186,5 +191,6 @@ def _uuid(value: object) -> uuid.UUID | None:
 
 def _text(value: object, longest: int) -> str | None:
     if isinstance(value, str | int) and not isinstance(value, bool):
-        return str(value).replace("\x00", "")[:longest] or None
+        text = str(value).encode("utf-8", "replace").decode().replace("\x00", "")
+        return text[:longest] or None
     return None

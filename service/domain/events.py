@@ -51,6 +51,7 @@ class Event:
         parts = (
             str(self.delivery_id),
             self.type,
+            self.consequence or "",
             str(int(self.at.timestamp())),
             self.url or "",
             self.url_index,

@@ -18,7 +18,7 @@ ISSUE: Final[Mapping[str, tuple[str, ...]]] = {
 
 BATCH: Final[Mapping[str, tuple[str, ...]]] = {
     # Nobody is left in it (failed), or it must be smaller (split).
-    "pending": ("claimed", "failed", "split"),
+    "pending": ("claimed", "failed", "split", "accepted"),
     "claimed": ("sending", "pending", "failed", "split"),
     "sending": ("accepted", "failed", "unknown", "split", "pending"),
     "unknown": ("accepted", "pending"),

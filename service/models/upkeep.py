@@ -9,12 +9,13 @@ from service.models.base import Base, CreatedAt, Document, Id
 
 
 class Installation(Base):
-    """One row. `address_key_check` refuses a process whose ADDRESS_KEY is not the one that the suppressions were made with."""
+    """One row. `kind` is `sandbox` or `real` from the first freeze on. `address_key_check` refuses a process whose ADDRESS_KEY is not the one that the suppressions were made with."""
 
     __tablename__ = "installation"
     __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    kind: Mapped[str | None]
     address_key_check: Mapped[bytes | None] = mapped_column(LargeBinary)
     stopped_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     stopped_because: Mapped[str | None]

@@ -36,10 +36,11 @@ class Source:
 
 
 def slug_of(name: str) -> str:
-    """A slug from a name, for who gave none. Names that differ only in letters a slug cannot hold get different ones."""
-    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:30].strip("-")
-    if name.isascii():
-        return slug or "newsletter"
+    """A slug from a name, for who gave none. Names that differ only in what a slug cannot hold get different ones."""
+    whole = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    slug = whole[:30].strip("-")
+    if slug and slug == whole and name.isascii():
+        return slug
     return f"{slug}-{hashlib.sha256(name.encode()).hexdigest()[:8]}".strip("-")
 
 
@@ -116,16 +117,26 @@ def _check_newsletter(
     return found[0], found[1]
 
 
-def find_newsletter(slug: str) -> int:
-    """The id of a newsletter. Raises NotFound, naming those there are."""
+def find_newsletter(called: str) -> int:
+    """The id of the newsletter of this slug or, if there is none, of this name. Raises NotFound, naming those there are, and
+    Conflict when several bear the name."""
     with transaction() as tx:
-        slugs = {row.slug: row.id for row in tx.execute("SELECT id, slug FROM newsletters ORDER BY slug")}
-    if slug not in slugs:
-        there = (
-            f"There are: {', '.join(slugs)}." if slugs else "There is none yet: `broadsheet newsletter create --help`."
+        rows = tx.execute("SELECT id, slug, name FROM newsletters ORDER BY slug").all()
+    by_slug = [row.id for row in rows if row.slug == called]
+    by_name = [row.id for row in rows if row.name.casefold() == called.strip().casefold()]
+    found = by_slug or by_name or [row.id for row in rows if row.slug == slug_of(called)]
+    if len(found) > 1:
+        raise Conflict(
+            f"Several newsletters are called {called!r}. Name the one you mean by its slug: {', '.join(row.slug for row in rows if row.id in found)}."
         )
-        raise NotFound(f"There is no newsletter {slug!r}. {there}")
-    return int(slugs[slug])
+    if not found:
+        there = (
+            f"There are: {', '.join(row.slug for row in rows)}."
+            if rows
+            else "There is none yet: `broadsheet newsletter create --help`."
+        )
+        raise NotFound(f"There is no newsletter {called!r}. {there}")
+    return int(found[0])
 
 
 def check_sender(newsletter_id: int, *, sender_address: str | None, postal_address: str | None) -> None:
@@ -147,6 +158,10 @@ def read_source(path: Path) -> Source:
     if path.suffix.lower() not in (".md", ".markdown", ".txt"):
         raise Invalid(f"{path.name}: an issue is written as .md or .txt.")
     try:
+        if not path.is_file():
+            raise Invalid(
+                f"{path.name} {'is a folder' if path.is_dir() else 'is no file' if path.exists() else 'is not there'}. Name a .md or .txt file."
+            )
         if path.stat().st_size > LARGEST_SOURCE:
             raise Invalid(
                 f"{path.name} has {path.stat().st_size // 1024:,} KB; an issue's text may have {LARGEST_SOURCE // 1024:,}."
@@ -233,6 +248,12 @@ def create_issue(
         issue_id = _insert(tx, newsletter, source, rendered, dict(audience or {}))
         audit(tx, actor, "create", f"issue {issue_id}")
     return issue_id, rendered
+
+
+def discard_draft(issue_id: int) -> None:
+    """Remove an issue that nobody has scheduled."""
+    with transaction() as tx:
+        tx.execute("DELETE FROM issues WHERE id = :id AND state = 'draft'", id=issue_id)
 
 
 def without_reader(rendered: Rendered, text: str) -> str:

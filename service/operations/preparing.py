@@ -51,7 +51,7 @@ _CANDIDATES = """
     WHERE n.newsletter_id = :newsletter AND n.state = 'active' {only}
 """
 _HAD_IT = """EXISTS (
-    SELECT FROM deliveries d WHERE d.issue_id = ANY(:same_content) AND d.email_key = s.email_key AND d.excluded IS DISTINCT FROM 'cancelled'
+    SELECT FROM deliveries d WHERE d.issue_id = ANY(:same_content) AND d.email_key = s.email_key AND d.excluded IS NULL AND d.failed IS NULL
 )"""
 _CUT = """
     CREATE TEMPORARY TABLE cut ON COMMIT DROP AS
@@ -110,12 +110,26 @@ class _Counts:
 
 def prepare(issue_id: int) -> bool:
     """Freeze a due issue and ring for its first batches. False when it is not due, not ours, or somebody else's."""
+    try:
+        return _prepare(issue_id)
+    except Exception as error:
+        with transaction() as tx:
+            tx.execute(
+                "UPDATE issues SET state_reason = :why WHERE id = :issue AND state = 'preparing'",
+                why=f"preparing it failed ({type(error).__name__}); it is tried again in ten minutes",
+                issue=issue_id,
+            )
+        raise
+
+
+def _prepare(issue_id: int) -> bool:
     with transaction() as tx:
         if tx.execute(_TOO_LATE, issue=issue_id).rowcount:
             return False
         if tx.execute(_TAKE, issue=issue_id, provider=current().provider).rowcount == 0:
             refuse_if_foreign(tx, issue_id)
             return False
+        tx.execute("UPDATE installation SET kind = coalesce(kind, :kind)", kind=current().kind)
         # The partition is made before, and apart from, the freeze: its lock is short this way.
         _make_partition(tx, issue_id)
     with transaction() as tx:
@@ -135,7 +149,7 @@ def prepare(issue_id: int) -> bool:
             return False
         counts = _freeze(tx, dict(row))
         tx.execute(
-            "UPDATE issues SET state = 'sending', prepared_at = clock_timestamp(), lease_until = NULL, candidates = :n, excluded_at_freeze = :x WHERE id = :issue",
+            "UPDATE issues SET state = 'sending', state_reason = NULL, prepared_at = clock_timestamp(), lease_until = NULL, candidates = :n, excluded_at_freeze = :x WHERE id = :issue",
             issue=issue_id,
             n=counts.candidates,
             x=counts.excluded,
@@ -168,7 +182,9 @@ def _audience_above_maximum(tx: Transaction, issue: dict[str, Any]) -> str | Non
         f"SELECT count(*) FROM subscriptions n WHERE n.newsletter_id = :newsletter AND n.state = 'active' {only}",
         {"newsletter": issue["newsletter_id"], **parameters},
     ).scalar_one()
-    return f"it is meant for {meant:,} readers; the newsletter's maximum is {maximum:,}" if meant > maximum else None
+    if meant <= max(maximum, issue["audience"].get("confirmed", 0)):
+        return None
+    return f"it is meant for {meant:,} readers; the newsletter's maximum is {maximum:,}. To let it through: `broadsheet issue resume {issue['id']} --audience {meant}`"
 
 
 def _audience(issue: dict[str, Any]) -> tuple[str, dict[str, Any]]:

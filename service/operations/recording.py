@@ -3,6 +3,7 @@ stays true however late we learn it."""
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -15,18 +16,36 @@ from service.operations.auditing import audit
 log = structlog.get_logger(__name__)
 
 LONGEST_WAIT = timedelta(minutes=15)
+UNKNOWN_BEFORE_PAUSE = 5
+TRIES_BEFORE_SAYING = 3
+TRIES_BEFORE_PAUSE = 10
+"""Claims of one batch that were never armed: then something of ours is broken."""
 UNNAMED_REFUSALS_BEFORE_PAUSE = 5
 """Single readers refused for the same unnamed reason: then it is the content's fault, not theirs."""
 
 
 def record(tx: Transaction, attempt_id: uuid.UUID, verdict: Verdict, deliveries: Sequence[int]) -> None:
     """Record the answer to an armed attempt. `deliveries` are in the order of the request."""
+    if verdict.answer is not Answer.ACCEPTED and _is_proved(tx, attempt_id):
+        verdict = replace(
+            verdict, answer=Answer.ACCEPTED, reason=f"an event proved it; the answer was: {verdict.reason}"
+        )
     batch = _close_attempt(tx, attempt_id, verdict, expected="sending")
     if batch is None:
         if verdict.answer is Answer.ACCEPTED:
             accept_late(tx, attempt_id, "answered after the lease had ended")
         return
     _apply(tx, batch, verdict, deliveries)
+
+
+def _is_proved(tx: Transaction, attempt_id: uuid.UUID) -> bool:
+    """Events may be faster than the answer. Locks the attempt: one that comes in just now finds what we record."""
+    return bool(
+        tx.execute(
+            "SELECT evidence_at IS NOT NULL FROM attempts WHERE id = :id AND state = 'sending' FOR UPDATE",
+            id=attempt_id,
+        ).scalar_one_or_none()
+    )
 
 
 def release(tx: Transaction, attempt_id: uuid.UUID, verdict: Verdict, deliveries: Sequence[int]) -> None:
@@ -43,10 +62,23 @@ def unarmed_release(tx: Transaction, attempt_id: uuid.UUID, reason: str) -> None
         id=attempt_id,
         reason=reason,
     ).scalar_one_or_none()
-    if row is not None:
+    if row is None:
+        return
+    batch = (
         tx.execute(
-            "UPDATE batches SET state = 'pending', rung_at = NULL, not_before = clock_timestamp() + interval '1 second' WHERE id = :id AND state = 'claimed'",
+            """UPDATE batches SET state = 'pending', rung_at = NULL, reason = :reason, not_before = clock_timestamp() + interval '1 second'
+           WHERE id = :id AND state = 'claimed' RETURNING id, issue_id, attempts""",
             id=row,
+            reason=reason,
+        )
+        .mappings()
+        .one_or_none()
+    )
+    if batch is not None and batch["attempts"] >= TRIES_BEFORE_PAUSE:
+        _pause(
+            tx,
+            batch["issue_id"],
+            f"batch {batch['id']} was claimed {batch['attempts']} times and never sent ({reason}). Look at the log, then resume.",
         )
 
 
@@ -60,10 +92,15 @@ def accept_late(tx: Transaction, attempt_id: uuid.UUID, reason: str) -> bool:
     ).scalar_one_or_none()
     if batch_id is None:
         return False
-    # Not when a person has decided to send again meanwhile: the batch then belongs to the newer attempt.
+    # A person may have decided to send again: a new claim that is not armed yet gives way to what was proved.
+    for claimed in tx.execute(
+        "SELECT id FROM attempts WHERE batch_id = :batch AND state = 'claimed' FOR UPDATE", batch=batch_id
+    ).scalars():
+        unarmed_release(tx, claimed, "an event proved an earlier attempt")
     moved = tx.execute(
-        """UPDATE batches SET state = 'accepted', reason = :reason, review_at = NULL
-           WHERE id = :batch AND state = 'unknown' AND attempts = (SELECT number FROM attempts WHERE id = :id)""",
+        """UPDATE batches SET state = 'accepted', reason = :reason, review_at = NULL, decided_at = NULL
+           WHERE id = :batch AND (state IN ('unknown', 'pending') OR state = 'accepted' AND decided_at IS NOT NULL)
+             AND NOT EXISTS (SELECT FROM attempts a WHERE a.batch_id = :batch AND a.id <> :id AND a.state IN ('sending', 'accepted'))""",
         batch=batch_id,
         id=attempt_id,
         reason=reason,
@@ -106,6 +143,7 @@ def _apply(tx: Transaction, batch: dict[str, Any], verdict: Verdict, deliveries:
             _move(tx, batch, "accepted", None)
         case Answer.UNKNOWN:
             _move(tx, batch, "unknown", verdict.reason)
+            _pause_in_an_outage(tx, batch["issue_id"], verdict.reason)
         case Answer.READERS_REJECTED if any(position < len(deliveries) for position in verdict.readers):
             _reject(
                 tx,
@@ -126,6 +164,7 @@ def _apply(tx: Transaction, batch: dict[str, Any], verdict: Verdict, deliveries:
             _wait(tx, batch, verdict)
         case Answer.NOT_CONNECTED:
             _give_back(tx, batch, verdict.reason, _back_off(batch["attempts"]))
+            _say_when_it_lasts(tx, batch, verdict.reason)
         case Answer.UNAUTHORISED | Answer.REQUEST_REJECTED:
             _give_back(tx, batch, verdict.reason, timedelta(0))
             _pause(
@@ -244,6 +283,36 @@ def _pause(tx: Transaction, issue_id: int, why: str) -> None:
         id=issue_id,
     )
     log.error("issue paused", issue=issue_id, why=why)
+
+
+def _pause_in_an_outage(tx: Transaction, issue_id: int, reason: str) -> None:
+    """Several unknown answers in a row are an outage: what is still pending is worth more than speed, since every unknown
+    batch may need a person's decision."""
+    last = (
+        tx.execute(
+            "SELECT state FROM attempts WHERE issue_id = :issue AND recorded_at IS NOT NULL ORDER BY recorded_at DESC LIMIT :n",
+            issue=issue_id,
+            n=UNKNOWN_BEFORE_PAUSE,
+        )
+        .scalars()
+        .all()
+    )
+    if len(last) == UNKNOWN_BEFORE_PAUSE and set(last) == {"unknown"}:
+        _pause(
+            tx,
+            issue_id,
+            f"{UNKNOWN_BEFORE_PAUSE} answers in a row were unknown (the last: {reason}). Look at SendGrid's status, then resume.",
+        )
+
+
+def _say_when_it_lasts(tx: Transaction, batch: dict[str, Any], reason: str) -> None:
+    """Nothing is lost by trying again for ever; a person should know all the same."""
+    if batch["attempts"] >= TRIES_BEFORE_SAYING:
+        tx.execute(
+            "UPDATE issues SET state_reason = :why WHERE id = :id AND state = 'sending'",
+            why=f"batch {batch['id']} was tried {batch['attempts']} times without being sent ({reason})",
+            id=batch["issue_id"],
+        )
 
 
 def _pause_when_all_are_refused(tx: Transaction, batch: dict[str, Any], verdict: Verdict) -> None:

@@ -23,12 +23,15 @@ class Plan:
 _READERS = """
     SELECT count(*) AS all_readers, count(*) FILTER (WHERE NOT EXISTS (
         SELECT FROM deliveries d JOIN issues i ON i.id = d.issue_id
-        WHERE i.newsletter_id = :newsletter AND i.content_hash = :hash AND d.email_key = s.email_key AND d.excluded IS DISTINCT FROM 'cancelled'
+        WHERE i.newsletter_id = :newsletter AND i.content_hash = :hash AND d.email_key = s.email_key AND d.excluded IS NULL AND d.failed IS NULL
     )) AS without
     FROM imported_rows r JOIN subscribers s ON s.id = r.subscriber_id WHERE r.import_id = :import
 """
 _EXISTING = """
-    SELECT max(id) AS newest, max(id) FILTER (WHERE prepared_at IS NULL) AS waiting FROM issues
+    SELECT max(id) AS newest, max(id) FILTER (WHERE prepared_at IS NULL AND NOT EXISTS (
+        SELECT FROM imported_rows r WHERE r.import_id = :import AND NOT EXISTS (
+            SELECT FROM imported_rows w WHERE w.import_id = CAST(issues.audience ->> 'import' AS bigint) AND w.subscriber_id = r.subscriber_id)
+    )) AS waiting FROM issues
     WHERE newsletter_id = :newsletter AND content_hash = :hash AND id <> :issue AND state NOT IN ('draft', 'approved', 'cancelled')
 """
 
@@ -56,6 +59,6 @@ def _look(tx: Transaction, issue_id: int, newsletter_id: int, import_id: int) ->
     content = tx.execute("SELECT content_hash FROM issues WHERE id = :id", id=issue_id).scalar_one()
     where = {"newsletter": newsletter_id, "hash": content}
     readers = tx.execute(_READERS, {**where, "import": import_id}).one()
-    existing = tx.execute(_EXISTING, {**where, "issue": issue_id}).one()
+    existing = tx.execute(_EXISTING, {**where, "issue": issue_id, "import": import_id}).one()
     instead = existing.waiting or (existing.newest if readers.without == 0 else None)
     return readers.all_readers, readers.without, instead

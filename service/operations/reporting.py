@@ -110,6 +110,8 @@ def halted(tx: Transaction) -> str | None:
 def show(issue_id: int) -> dict[str, Any]:
     """An issue with its ledger, events, and phases in seconds. Raises NotFound."""
     with transaction() as tx:
+        # Several statements about something that moves: they must see one moment, or the sums would not add up.
+        tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         row = (
             tx.execute(
                 """SELECT i.*, v.html, v.text, w.slug FROM issues i JOIN variants v ON v.issue_id = i.id JOIN newsletters w ON w.id = i.newsletter_id

@@ -7,7 +7,7 @@ from service.db import Transaction, transaction
 from service.domain.outcomes import Reason
 from service.errors import Conflict, Invalid, NotFound
 from service.operations.auditing import audit
-from service.operations.bells import close_if_done, ring
+from service.operations.bells import go_on, ring
 from service.settings import current
 
 
@@ -48,8 +48,9 @@ def pause(issue_id: int, *, actor: str) -> None:
         audit(tx, actor, "pause", f"issue {issue_id}")
 
 
-def resume(issue_id: int, *, actor: str) -> None:
-    """Go on where the issue was paused or held. Raises NotFound, Conflict."""
+def resume(issue_id: int, *, actor: str, audience: int | None = None) -> None:
+    """Go on where the issue was paused or held. `audience`: let it through although it is meant for so many readers, more
+    than the newsletter's maximum. Raises NotFound, Conflict."""
     with transaction() as tx:
         row = _locked(tx, issue_id)
         if row["state"] not in ("paused", "held"):
@@ -61,14 +62,20 @@ def resume(issue_id: int, *, actor: str) -> None:
             state=state,
             id=issue_id,
         )
-        # Bells rung before the pause were answered without effect.
-        tx.execute("UPDATE batches SET rung_at = NULL WHERE issue_id = :id AND state = 'pending'", id=issue_id)
-        audit(tx, actor, "resume", f"issue {issue_id}")
+        if audience is not None:
+            tx.execute(
+                "UPDATE issues SET audience = audience || jsonb_build_object('confirmed', CAST(:n AS int)) WHERE id = :id",
+                n=audience,
+                id=issue_id,
+            )
+        audit(tx, actor, "resume", f"issue {issue_id}", audience=audience)
         if state == "scheduled":
             tx.enqueue(queue.PREPARE_ISSUE, issue_id)
     with transaction() as tx:
-        if not close_if_done(tx, issue_id):
-            ring(tx, issue_id)
+        # Bells rung before the pause were answered without effect.
+        tx.execute("UPDATE batches SET rung_at = NULL WHERE issue_id = :id AND state = 'pending'", id=issue_id)
+    with transaction() as tx:
+        go_on(tx, issue_id)
 
 
 def cancel(issue_id: int, *, actor: str) -> int:
@@ -82,8 +89,10 @@ def cancel(issue_id: int, *, actor: str) -> int:
         tx.execute(
             "UPDATE issues SET state = 'cancelled', state_reason = 'cancelled by a person' WHERE id = :id", id=issue_id
         )
-        # Claimed batches fall back to pending or were armed; the sweep cancels those that fall back.
         audit(tx, actor, "cancel", f"issue {issue_id}")
+    # Apart from the decision, which must stand whatever happens here: a claim under way locks its batch before the issue.
+    # Batches that fall back to pending later are cancelled by the sweep.
+    with transaction() as tx:
         return cancel_pending(tx, issue_id)
 
 
@@ -132,8 +141,8 @@ def resolve(batch_id: int, *, sent: bool, reason: str, actor: str) -> None:
     with transaction() as tx:
         if tx.execute("SELECT state FROM issues WHERE id = :id", id=row.issue_id).scalar_one() == "cancelled":
             cancel_pending(tx, row.issue_id)
-        elif not close_if_done(tx, row.issue_id):
-            ring(tx, row.issue_id)
+        else:
+            go_on(tx, row.issue_id)
 
 
 def rebind(issue_id: int, *, actor: str) -> str:

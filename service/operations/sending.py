@@ -6,6 +6,7 @@ import time
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -71,6 +72,7 @@ _ARM = """
     UPDATE attempts a SET state = 'sending', armed_at = clock_timestamp(), body_sha256 = :hash
     FROM issues i, installation, batches b
     WHERE a.id = :attempt AND a.state = 'claimed' AND a.lease_until > clock_timestamp() + :post_timeout
+      AND a.claimed_at > clock_timestamp() - :greatest_age
       AND b.id = a.batch_id AND b.state = 'claimed'
       AND i.id = a.issue_id AND i.state = 'sending' AND i.provider = :provider AND installation.stopped_at IS NULL
     RETURNING a.batch_id
@@ -91,22 +93,46 @@ class Claim:
 
 def send_batch(batch_id: int) -> None:
     """Send the batch, unless it is not due, not ours to send, or somebody else has it."""
-    claim = _claim(batch_id)
+    try:
+        claim = _claim(batch_id)
+    except Exception:
+        with transaction() as tx:
+            tx.execute("UPDATE batches SET rung_at = NULL WHERE id = :id AND state = 'pending'", id=batch_id)
+        raise
     if claim is None:
         return
+    try:
+        body = _armed_body(claim)
+    except Exception as error:
+        _give_up(claim, f"not sent: {type(error).__name__}")
+        raise
+    if body is None:
+        return
+    if time.monotonic() - claim.read_at > GREATEST_AGE:
+        # Arming took long: nothing was written yet, and who left meanwhile must not get it.
+        _finish(claim, Verdict(Answer.NOT_CONNECTED, reason="the claim grew old while it was armed"), armed=True)
+        return
+    _finish(claim, sendgrid.post(body), armed=True)
+
+
+def _armed_body(claim: Claim) -> dict[str, Any] | None:
+    """The request, when it may be posted now: armed, and not too large. None when the batch was dealt with otherwise."""
     body = build(claim.content, claim.readers, claim.attempt_id)
     encoded = sendgrid.encode(body)
     if len(encoded) > LARGEST_BODY:
-        verdict = Verdict(Answer.TOO_LARGE, reason=f"the request would have {len(encoded):,} bytes")
-        _finish(claim, verdict, armed=False)
-        return
+        _finish(claim, Verdict(Answer.TOO_LARGE, reason=f"the request would have {len(encoded):,} bytes"), armed=False)
+        return None
     if time.monotonic() - claim.read_at > GREATEST_AGE or not _arm(claim, hashlib.sha256(encoded).digest()):
-        with transaction() as tx:
-            unarmed_release(tx, claim.attempt_id, "not armed: the claim was too old, or sending was stopped")
-            ring(tx, claim.issue_id)
-        return
-    del encoded
-    _finish(claim, sendgrid.post(body), armed=True)
+        _give_up(claim, "not armed: the claim was too old, or sending was stopped")
+        return None
+    return body
+
+
+def _give_up(claim: Claim, reason: str) -> None:
+    """Give the batch back unsent. Does nothing once it is armed."""
+    with transaction() as tx:
+        unarmed_release(tx, claim.attempt_id, reason)
+        ring(tx, claim.issue_id)
 
 
 def _claim(batch_id: int) -> Claim | None:
@@ -129,10 +155,6 @@ def _claim(batch_id: int) -> Claim | None:
             gone=gone,
             moved=moved,
             batch=batch_id,
-        )
-        tx.execute(
-            "UPDATE issues SET first_claimed_at = clock_timestamp() WHERE id = :issue AND first_claimed_at IS NULL",
-            issue=issue_id,
         )
         if not readers:
             tx.execute(
@@ -184,10 +206,11 @@ def _move_untracked(tx: Transaction, batch_id: int, content: Content) -> int:
         variant=content.variant_id,
     )
     new_batch = tx.execute(
-        """INSERT INTO batches (issue_id, cohort_id, size)
-           SELECT :issue, id, :size FROM cohorts WHERE issue_id = :issue AND variant_id = :variant AND NOT tracked RETURNING id""",
+        """INSERT INTO batches (issue_id, cohort_id, parent_id, size)
+           SELECT :issue, id, :batch, :size FROM cohorts WHERE issue_id = :issue AND variant_id = :variant AND NOT tracked RETURNING id""",
         issue=content.issue_id,
         variant=content.variant_id,
+        batch=batch_id,
         size=len(moving),
     ).scalar_one()
     tx.execute("UPDATE deliveries SET batch_id = :new WHERE id = ANY(:ids)", new=new_batch, ids=moving)
@@ -203,6 +226,7 @@ def _arm(claim: Claim, body_hash: bytes) -> bool:
             hash=body_hash,
             provider=current().provider,
             post_timeout=timedelta(seconds=current().post_timeout),
+            greatest_age=timedelta(seconds=GREATEST_AGE),
         ).rowcount
         if armed:
             tx.execute(

@@ -3,11 +3,16 @@ years; asking twice does nothing twice."""
 
 from dataclasses import dataclass
 
+import structlog
+from sqlalchemy.exc import DBAPIError
+
 from service import tokens
 from service.db import Transaction, transaction
 from service.errors import NotFound
 from service.operations.suppressing import withdraw
 from service.tokens import Purpose
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -41,8 +46,13 @@ def leave(token: str, *, method: str) -> bool:
     subscription_id = _subscription(token)
     with transaction() as tx:
         left = withdraw(tx, subscription_id, method=method)
-        if left:
-            _count_on_latest_issue(tx, subscription_id)
+    if left:
+        # Apart, and allowed to fail: a statistic must not keep anybody from leaving.
+        try:
+            with transaction() as tx:
+                _count_on_latest_issue(tx, subscription_id)
+        except DBAPIError as error:
+            log.warning("leave not counted", error=type(error.orig).__name__)
     return left
 
 
@@ -58,7 +68,7 @@ def _count_on_latest_issue(tx: Transaction, subscription_id: int) -> None:
     tx.execute(
         """UPDATE deliveries SET unsubscribed_at = clock_timestamp() WHERE unsubscribed_at IS NULL AND id = (
                SELECT d.id FROM subscriptions n
-               CROSS JOIN LATERAL (SELECT id FROM issues WHERE newsletter_id = n.newsletter_id AND first_claimed_at IS NOT NULL ORDER BY id DESC LIMIT 3) i
+               CROSS JOIN LATERAL (SELECT id FROM issues WHERE newsletter_id = n.newsletter_id AND prepared_at IS NOT NULL ORDER BY id DESC LIMIT 3) i
                JOIN deliveries d ON d.issue_id = i.id AND d.subscriber_id = n.subscriber_id
                JOIN batches b ON b.id = d.batch_id AND b.state IN ('sending', 'accepted', 'unknown')
                WHERE n.id = :id AND d.excluded IS NULL AND d.failed IS NULL ORDER BY d.issue_id DESC LIMIT 1

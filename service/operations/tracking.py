@@ -181,9 +181,15 @@ def _evidence(tx: Transaction, events: Any, known: dict[int, _Known]) -> list[in
     if not named:
         return []
     rows = tx.execute(
-        """UPDATE attempts a SET evidence_at = clock_timestamp()
-           FROM unnest(CAST(:attempts AS uuid[]), CAST(:batches AS bigint[])) AS x (attempt_id, batch_id)
-           WHERE a.id = x.attempt_id AND a.batch_id = x.batch_id AND a.evidence_at IS NULL
+        # A delivery's batch at the time of the attempt may have been split since, or the delivery moved out of it.
+        """WITH RECURSIVE named AS (
+               SELECT * FROM unnest(CAST(:attempts AS uuid[]), CAST(:batches AS bigint[])) AS x (attempt_id, batch_id)
+           ), line AS (
+               SELECT attempt_id, batch_id FROM named
+               UNION SELECT line.attempt_id, b.parent_id FROM line JOIN batches b ON b.id = line.batch_id WHERE b.parent_id IS NOT NULL
+           )
+           UPDATE attempts a SET evidence_at = clock_timestamp() FROM line
+           WHERE a.id = line.attempt_id AND a.batch_id = line.batch_id AND a.evidence_at IS NULL
            RETURNING a.id, a.issue_id, a.state""",
         attempts=[attempt for attempt, _ in named],
         batches=[batch for _, batch in named],

@@ -3,8 +3,10 @@
 from datetime import date, timedelta
 
 import structlog
+from sqlalchemy.exc import DBAPIError
 
 from service.db import transaction
+from service.errors import BroadsheetError
 from service.operations.reporting import check_ledger
 from service.operations.sweeping import duty
 
@@ -33,12 +35,16 @@ def _check_ledgers() -> None:
             .scalars()
             .all()
         )
+    faults: list[str] = []
     for issue_id in recent:
         with transaction() as tx:
             # A count over two tables must see one moment: batches change while an issue is being sent.
             tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            for fault in check_ledger(tx, issue_id):
-                log.error("ledger does not add up", fault=fault)
+            faults += check_ledger(tx, issue_id)
+    for fault in faults:
+        log.error("ledger does not add up", fault=fault)
+    if faults:
+        raise BroadsheetError(f"{len(faults)} ledgers do not add up")
 
 
 def keep_partitions() -> None:
@@ -54,19 +60,38 @@ def _keep_partitions() -> None:
                 "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = 'payloads'::regclass"
             ).scalars()
         )
-    for ahead in range(1, DAYS_AHEAD + 1):
-        day = today + timedelta(days=ahead)
-        if (name := f"payloads_{day:%Y%m%d}") not in present:
-            with transaction() as tx:
-                tx.execute("SET LOCAL lock_timeout = '5s'")
-                tx.execute(
-                    f"CREATE TABLE {name} PARTITION OF payloads FOR VALUES FROM ('{day}') TO ('{day + timedelta(days=1)}')"
-                )
+    steps = [_make_day(today + timedelta(days=n), present) for n in range(1, DAYS_AHEAD + 1)]
     oldest = today - KEEP_PAYLOADS
-    for name in sorted(present):
-        if name[9:].isdigit() and name < f"payloads_{oldest:%Y%m%d}":
-            with transaction() as tx:
-                tx.execute("SET LOCAL lock_timeout = '5s'")
-                tx.execute(f"DROP TABLE {name}")
+    steps += [_drop(name) for name in sorted(present) if name[9:].isdigit() and name < f"payloads_{oldest:%Y%m%d}"]
     with transaction() as tx:
-        tx.execute("DELETE FROM payloads_default WHERE received_on < :oldest", oldest=oldest)
+        tx.execute("DELETE FROM payloads_default WHERE received_on < :oldest AND state = 'ingested'", oldest=oldest)
+    if problems := [problem for problem in steps if problem]:
+        raise BroadsheetError("; ".join(problems))
+
+
+def _make_day(day: date, present: set[str]) -> str | None:
+    """Each day on its own: one that cannot be made must not keep the others from it."""
+    if (name := f"payloads_{day:%Y%m%d}") in present:
+        return None
+    try:
+        with transaction() as tx:
+            tx.execute("SET LOCAL lock_timeout = '5s'")
+            tx.execute(
+                f"CREATE TABLE {name} PARTITION OF payloads FOR VALUES FROM ('{day}') TO ('{day + timedelta(days=1)}')"
+            )
+    except DBAPIError as error:
+        return f"{name} could not be made: {type(error.orig).__name__}"
+    return None
+
+
+def _drop(name: str) -> str | None:
+    """Old payloads go whole; but what was never taken in may hold somebody's leaving."""
+    try:
+        with transaction() as tx:
+            tx.execute("SET LOCAL lock_timeout = '5s'")
+            if waiting := tx.execute(f"SELECT count(*) FROM {name} WHERE state <> 'ingested'").scalar_one():
+                return f"{name} is kept: {waiting} payloads in it were never taken in"
+            tx.execute(f"DROP TABLE {name}")
+    except DBAPIError as error:
+        return f"{name} could not be dropped: {type(error.orig).__name__}"
+    return None

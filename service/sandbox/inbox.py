@@ -12,7 +12,7 @@ from service.sandbox.store import Copy
 
 PAGE = 50
 _OWN_PAGES = (
-    "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self'; form-action 'self'; base-uri 'none'; "
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-src 'self'; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'"
 )
 # The mail's HTML comes from a client and is trusted with nothing: no script, no forms, its own origin, and pictures only

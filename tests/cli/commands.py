@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from service.settings import ROOT, VARIABLES
+from service.settings import ROOT
+from service.variables import VARIABLES
 
 # Importing everything takes a second or two; a fork of a process that has done so is as much a process of its own.
 FORK = """

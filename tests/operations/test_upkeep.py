@@ -10,6 +10,7 @@ import pytest
 
 from service import db, queue
 from service.db import transaction
+from service.errors import BroadsheetError
 from service.operations import sweeping, upkeep
 from service.settings import Settings
 from tests.builders import a_newsletter
@@ -44,12 +45,34 @@ def test_the_coming_weeks_partitions_are_made_and_old_ones_dropped_whole(
     sql(
         f"CREATE TABLE payloads_{old:%Y%m%d} PARTITION OF payloads FOR VALUES FROM ('{old}') TO ('{old + timedelta(days=1)}')"
     )
-    sql("INSERT INTO payloads (received_on, body) VALUES (%s, ''), (%s, '')", old, today - timedelta(days=30))
+    sql(
+        "INSERT INTO payloads (received_on, body, state) VALUES (%s, '', 'ingested'), (%s, '', 'ingested')",
+        old,
+        today - timedelta(days=30),
+    )
     for _ in range(2):
         upkeep.keep_partitions()
     assert partitions() == {"payloads_default"} | {f"payloads_{today + timedelta(days=n):%Y%m%d}" for n in range(1, 8)}
     assert sql("SELECT count(*) FROM payloads") == [(0,)]
     assert sql("SELECT last_ok_at IS NOT NULL FROM duties WHERE name = 'keep partitions'") == [(True,)]
+
+
+def test_old_payloads_that_were_never_taken_in_are_kept_and_said(partitions: Callable[[], set[str]], sql: Sql) -> None:
+    """Somebody's leaving may be in them."""
+    today: date = sql("SELECT current_date")[0][0]
+    old = today - timedelta(days=20)
+    sql(
+        f"CREATE TABLE payloads_{old:%Y%m%d} PARTITION OF payloads FOR VALUES FROM ('{old}') TO ('{old + timedelta(days=1)}')"
+    )
+    sql(
+        "INSERT INTO payloads (received_on, body, state) VALUES (%s, '', 'set-aside'), (%s, '', 'pending')",
+        old,
+        today - timedelta(days=30),
+    )
+    with pytest.raises(BroadsheetError, match="were never taken in"):
+        upkeep.keep_partitions()
+    assert sql("SELECT count(*) FROM payloads") == [(2,)]
+    assert len(partitions()) == 9, "the coming days were made all the same"
 
 
 def test_a_payload_finds_a_place_on_any_day(partitions: Callable[[], set[str]], sql: Sql) -> None:
@@ -68,7 +91,8 @@ def test_a_ledger_that_does_not_match_its_rows_is_found(
     upkeep.check_ledgers()
     assert "does not add up" not in caplog.text
     sql(f"UPDATE batches SET {column} = {column} + 1")
-    upkeep.check_ledgers()
+    with pytest.raises(BroadsheetError, match="add up"):
+        upkeep.check_ledgers()
     assert "does not add up" in caplog.text
 
 

@@ -14,7 +14,7 @@ MOVES = {
     "scheduled>preparing scheduled>paused scheduled>cancelled scheduled>held preparing>sending preparing>scheduled preparing>paused "
     "preparing>cancelled preparing>held sending>sent sending>paused sending>cancelled sending>held paused>scheduled paused>sending "
     "paused>cancelled paused>held held>draft held>scheduled held>sending held>cancelled",
-    "batches": "pending>claimed pending>failed pending>split claimed>sending claimed>pending claimed>failed claimed>split "
+    "batches": "pending>claimed pending>failed pending>split pending>accepted claimed>sending claimed>pending claimed>failed claimed>split "
     "sending>accepted sending>failed sending>unknown sending>split sending>pending unknown>accepted unknown>pending",
     "attempts": "claimed>sending claimed>released sending>accepted sending>rejected sending>released sending>unknown unknown>accepted",
 }
@@ -67,6 +67,7 @@ def upgrade() -> None:
         "installation",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("address_key_check", sa.LargeBinary(), nullable=True),
+        sa.Column("kind", sa.Text(), nullable=True),
         sa.Column("stopped_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("stopped_because", sa.Text(), nullable=True),
         sa.Column(
@@ -211,7 +212,6 @@ def upgrade() -> None:
         sa.Column("scheduled_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("prepared_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("first_claimed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column(
             "created_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False

@@ -1,0 +1,92 @@
+"""The settings that an environment may hold, and what a person should know of each."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One documented setting; the README's table is made of these."""
+
+    name: str
+    what: str
+    example: str
+    default: str = ""
+    secret: bool = False
+
+
+VARIABLES = (
+    Variable(
+        "BROADSHEET_HOME", "Folder for data, secrets, media and logs.", "/srv/broadsheet", "`var/` in the checkout"
+    ),
+    Variable(
+        "DATABASE_URL",
+        "Your PostgreSQL (14 or newer). Goes with `REDIS_URL`.",
+        "postgresql://user:password@db.example.com/broadsheet",
+        "embedded PostgreSQL",
+        True,
+    ),
+    Variable(
+        "REDIS_URL",
+        "Your Redis (6.2 or newer) or Valkey. Goes with `DATABASE_URL`.",
+        "redis://:password@cache.example.com:6379/0",
+        "embedded Valkey",
+        True,
+    ),
+    Variable(
+        "PUBLIC_URL",
+        "Where readers reach this service: https, a host, no path. Required with `SENDGRID_API_KEY`.",
+        "https://news.example.com",
+        "loopback, in the sandbox only",
+    ),
+    Variable("PORT", "Port of the web process, on loopback.", "8000", "8000"),
+    Variable("TRUSTED_PROXIES", "How many reverse proxies stand in front and set `X-Forwarded-*`.", "1", "0"),
+    Variable(
+        "SECRET_KEYS",
+        "Keys that sign links, newest first, separated by commas; keep old ones so that links in mails already sent go on working.",
+        "a-new-key-of-32-characters-or-more,an-older-key-of-32-characters-or-more",
+        "made in the home when the servers are embedded",
+        True,
+    ),
+    Variable(
+        "ADDRESS_KEY",
+        "Key for the keyed hash by which a suppression outlives erasure. Never change it; back it up apart.",
+        "a-third-key-of-32-characters-or-more",
+        "made in the home when the servers are embedded",
+        True,
+    ),
+    Variable(
+        "SENDGRID_API_KEY",
+        "SendGrid key with the scope `mail.send`.",
+        "SG.xxxxxxxx.yyyyyyyy",
+        "none: the sandbox",
+        True,
+    ),
+    Variable(
+        "SENDGRID_URL",
+        "SendGrid's API: the global one, or `https://api.eu.sendgrid.com` for EU subusers.",
+        "https://api.eu.sendgrid.com",
+        "https://api.sendgrid.com",
+    ),
+    Variable(
+        "SENDGRID_WEBHOOK_KEYS",
+        "Public keys of SendGrid's signed event webhook, separated by commas (two during a rotation). Required with `SENDGRID_API_KEY`.",
+        "MFkwEwYHKoZIzj0CAQYIKoZI…",
+    ),
+    Variable("SENDGRID_BATCH_SIZE", "Readers a request, 1 to 1000.", "500", "1000"),
+    Variable(
+        "SENDGRID_SUBSTITUTION_BYTES",
+        "Bytes of substitutions a request may hold. SendGrid's pages disagree: 10,000 a reader, or 50,000 a request.",
+        "50000",
+        "10000000",
+    ),
+    Variable("SENDING_WORKERS", "Requests to SendGrid under way at once on this machine, 1 to 64.", "8", "4"),
+    Variable(
+        "BROADSHEET_SANDBOX",
+        "`1` sends to the local sandbox even with your own servers.",
+        "1",
+        "1 when the servers are embedded and no key is set",
+    ),
+    Variable("SANDBOX_PORT", "Port of the sandbox, on loopback.", "8025", "8025"),
+    Variable("LOG_LEVEL", "debug, info, warning or error.", "info", "info"),
+    Variable("LOG_FORMAT", "`text` for people, `json` for machines.", "json", "text"),
+)
