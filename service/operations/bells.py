@@ -5,6 +5,18 @@ from service import queue
 from service.db import Transaction
 from service.settings import current
 
+STALE = """
+    greatest(i.prepared_at, i.resumed_at, (SELECT max(a.claimed_at) FROM attempts a WHERE a.issue_id = i.id)) < clock_timestamp() - interval '2 hours'
+"""
+"""SQL over an issue `i` that is being sent: nothing of it was claimed for two hours. Then the installation slept, or an old
+database was restored, and only a person can say whether the rest is still wanted."""
+
+_HOLD_STALE = f"""
+    UPDATE issues i SET state = 'held',
+        state_reason = 'nothing of it was sent for two hours: was the service down, or a backup restored? Look whether the rest is still wanted, then resume'
+    WHERE i.state = 'sending' AND {STALE} AND EXISTS (SELECT FROM batches b WHERE b.issue_id = i.id AND b.state = 'pending')
+"""
+
 _RING = """
     WITH outstanding AS (
         SELECT count(*) AS n FROM batches
@@ -35,6 +47,11 @@ def ring(tx: Transaction, issue_id: int) -> int:
     for batch_id in sorted(rows):
         tx.enqueue(queue.SEND_BATCH, batch_id)
     return len(rows)
+
+
+def hold_stale(tx: Transaction) -> None:
+    """Hold issues that nothing was claimed of for too long, before anything rings for them."""
+    tx.execute(_HOLD_STALE)
 
 
 def close_if_done(tx: Transaction, issue_id: int) -> bool:

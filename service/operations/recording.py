@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 LONGEST_WAIT = timedelta(minutes=15)
 UNKNOWN_BEFORE_PAUSE = 5
 TRIES_BEFORE_SAYING = 3
-TRIES_BEFORE_PAUSE = 10
+TRIES_BEFORE_PAUSE = 6
 """Claims of one batch that were never armed: then something of ours is broken."""
 UNNAMED_REFUSALS_BEFORE_PAUSE = 5
 """Single readers refused for the same unnamed reason: then it is the content's fault, not theirs."""

@@ -15,7 +15,7 @@ from service.clients import sendgrid
 from service.db import Transaction, transaction
 from service.domain.outcomes import Answer, Reason, Verdict
 from service.errors import RetryLater
-from service.operations.bells import go_on, ring
+from service.operations.bells import STALE, go_on, ring
 from service.operations.providers import refuse_if_foreign
 from service.operations.recording import record, release, unarmed_release
 from service.operations.requests import Content, Reader, build, content_of
@@ -32,11 +32,12 @@ RECORD_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 LARGEST_BODY = 20 * 1024 * 1024
 """Bytes; SendGrid refuses 30 MB."""
 
-_CLAIM = """
+_CLAIM = f"""
     UPDATE batches b SET state = 'claimed', rung_at = NULL, attempts = b.attempts + 1
     FROM issues i, installation
     WHERE b.id = :batch AND b.state = 'pending' AND (b.not_before IS NULL OR b.not_before <= clock_timestamp())
       AND i.id = b.issue_id AND i.state = 'sending' AND i.provider = :provider AND installation.stopped_at IS NULL
+      AND NOT ({STALE})
     RETURNING b.issue_id, b.cohort_id, b.attempts, clock_timestamp() AS claimed_at
 """
 # Read after `claimed_at` was taken, by a statement of its own and so with a snapshot of its own: whoever left before that

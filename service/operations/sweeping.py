@@ -8,7 +8,7 @@ import structlog
 
 from service import queue
 from service.db import transaction
-from service.operations.bells import close_if_done, ring
+from service.operations.bells import close_if_done, hold_stale, ring
 from service.operations.preparing import ring_due
 from service.operations.recording import accept_late, unarmed_release
 from service.operations.scheduling import cancel_pending
@@ -54,6 +54,7 @@ def sweep_sending() -> None:
 def _sweep_sending() -> None:
     expire_leases()
     with transaction() as tx:
+        hold_stale(tx)
         tx.execute(
             """UPDATE batches SET review_at = clock_timestamp() WHERE state = 'unknown' AND review_at IS NULL
                AND NOT EXISTS (SELECT FROM attempts a WHERE a.batch_id = batches.id AND a.armed_at > clock_timestamp() - :wait)""",

@@ -18,6 +18,7 @@ from tests.conftest import Sandbox
 
 Drain = Callable[..., int]
 Sql = Callable[..., list[Any]]
+Change = Callable[..., Settings]
 
 
 def book(issue_id: int) -> dict[str, Any]:
