@@ -68,14 +68,13 @@ def everything(
         if not announce and running_up(connected.home) is not None:
             yield Running(connected, joined=True)
             return
-        if announce and not any_ports:
-            _check_ports(connected)
-        else:
+        if not announce or any_ports:
             connected = _with_free_ports(connected)
         wiring.wire(connected)
         with ExitStack() as stack:
             if announce:
                 stack.enter_context(_announced(connected))
+                _check_ports(connected)
             stack.enter_context(
                 _looked_after(Supervisor(processes(connected), log_directory=connected.home / "log", on_line=on_line))
             )

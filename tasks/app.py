@@ -5,6 +5,7 @@ from typing import Any
 from celery import signals
 
 from service import db, queue, settings, wiring
+from service.errors import BroadsheetError
 
 app = queue.make_celery(settings.load())
 app.conf.imports = ("tasks.sending", "tasks.tracking", "tasks.mail", "tasks.duties")
@@ -18,15 +19,21 @@ app.conf.beat_schedule = {
 
 
 @signals.setup_logging.connect
-def _log(**_: Any) -> None:
-    """Celery would install its own handlers, which know nothing of masking."""
+def _wire(**_: Any) -> None:
+    """Wire the process here: the signal comes first, and answering it keeps Celery from installing log handlers of its own,
+    which know nothing of masking."""
     wiring.wire(settings.load())
 
 
 @signals.worker_init.connect
 def _check(**_: Any) -> None:
-    db.check_server()
-    wiring.check_installation()
+    wiring.wire(settings.load())  # this signal comes before the one above
+    try:
+        db.check_server()
+        wiring.check_installation()
+    except BroadsheetError as error:
+        # Celery goes on after an exception in a signal; only leaving keeps this worker from working.
+        raise SystemExit(str(error)) from None
 
 
 @signals.worker_process_init.connect

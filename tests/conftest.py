@@ -20,6 +20,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 from sqlalchemy import make_url
 from werkzeug.serving import make_server
 
@@ -28,6 +29,8 @@ from service.migrations import runner
 from service.settings import ROOT, Settings
 
 CHROMIUM = "/usr/bin/chromium"
+NO_NAMES = "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"
+"""No test leaves this machine, not even by a redirect, which no route of Playwright's sees."""
 
 
 def free_port() -> int:
@@ -289,3 +292,14 @@ def _no_address_in_any_log(caplog: pytest.LogCaptureFixture, request: pytest.Fix
         for record in caplog.get_records(when):
             found = _ADDRESS.search(record.getMessage())
             assert not found, f"{record.name} wrote an address to the log"
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Chromium, one for each test process."""
+    if not Path(CHROMIUM).exists():
+        missing("Chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", NO_NAMES])
+        yield browser
+        browser.close()

@@ -3,22 +3,19 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from service.lab.demo import SAMPLE
 from service.operations import authoring, scheduling
 from tests.builders import a_newsletter, readers
-from tests.conftest import CHROMIUM, Sandbox, missing
+from tests.conftest import Sandbox
 
 GRAVE = ("serious", "critical")
-NO_NAMES = "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"
-"""No test leaves this machine, not even by a redirect, which no route of Playwright's sees."""
 
 
 @dataclass
@@ -46,17 +43,6 @@ class Look:
 
 
 Open = Callable[..., Look]
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    """Chromium, one for each test process."""
-    if not Path(CHROMIUM).exists():
-        missing("Chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", NO_NAMES])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -79,8 +79,8 @@ BAD: dict[str, tuple[Callable[[Path], None], list[str]]] = {
     "a NUL byte": (_text("# News\n\ntext\x00\n"), ["x.md, line 3: a NUL byte"]),
     "thirty megabytes": (_large, ["x.md has 29,296 KB", "may have 2,048"]),
     "another encoding": (_text("# Café\n".encode("latin-1")), ["x.md is not UTF-8 (byte 5). Save it as UTF-8."]),
-    "a directory": (Path.mkdir, ["x.md cannot be read: Is a directory."]),
-    "nothing": (lambda path: None, ["x.md cannot be read: No such file or directory."]),
+    "a directory": (Path.mkdir, ["x.md is a folder. Name a .md or .txt file."]),
+    "nothing": (lambda path: None, ["x.md is not there. Name a .md or .txt file."]),
 }
 
 

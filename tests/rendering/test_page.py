@@ -1,16 +1,12 @@
 """The page as mail programs get it: what the inliner must not lose, colours, pictures, Chinese, and Chromium's view of it."""
 
-from pathlib import Path
-
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser
 
 from service.domain.personalisation import PLACEHOLDER
 from service.rendering.colour import contrast, readable
 from service.rendering.inlining import InliningError, inline_styles
 from tests.rendering.rendered import content, page, problems, rendered, sample
-
-CHROMIUM = Path("/usr/bin/chromium")
 
 
 def test_doctype_media_queries_and_outlooks_comments_survive_the_inliner() -> None:
@@ -130,22 +126,16 @@ _FAINT = """() => {
 
 
 @pytest.mark.browser
-@pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Chromium in /usr/bin")
 @pytest.mark.parametrize("brand", ["#1f3a5f", "#ffd400"])
-def test_every_word_can_be_read_on_phones_and_desks_by_day_and_night(brand: str) -> None:
+def test_every_word_can_be_read_on_phones_and_desks_by_day_and_night(chromium: Browser, brand: str) -> None:
     everything = "# Title\n\nText[^a] [link](https://a.example) `code` **b** *i*\n\n## Part\n\n### Item\n\n#### Sub\n\n> quote [l](https://b.example)\n\n"
     everything += "- item\n\n| A | B |\n|---|--:|\n| x | [1](https://c.example) |\n\n```\npre\n```\n\n"
     everything += '![words](a.png "Caption")\n\n[^a]: Note *i* <https://d.example/a/very/long/address/that/does/not/fit/a/phone/at/all/ever>.'
     html = rendered(everything, brand_colour=brand).html
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        try:
-            for width in (320, 375, 720):
-                for scheme in ("light", "dark"):
-                    tab = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme, offline=True)
-                    tab.set_content(html, wait_until="domcontentloaded")
-                    assert tab.evaluate("document.documentElement.scrollWidth") <= width
-                    assert tab.evaluate(_FAINT) == []
-                    tab.close()
-        finally:
-            browser.close()
+    for width in (320, 375, 720):
+        for scheme in ("light", "dark"):
+            tab = chromium.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme, offline=True)
+            tab.set_content(html, wait_until="domcontentloaded")
+            assert tab.evaluate("document.documentElement.scrollWidth") <= width
+            assert tab.evaluate(_FAINT) == []
+            tab.close()
