@@ -13,7 +13,7 @@ from typing import Any
 from service.clients import media
 from service.db import Transaction, transaction
 from service.domain.addresses import AddressError, normalise
-from service.domain.personalisation import resolve
+from service.domain.personalisation import LEAVE_URL, resolve
 from service.errors import Conflict, Invalid, NotFound
 from service.operations.auditing import audit
 from service.operations.requests import MEDIA_ORIGIN
@@ -260,7 +260,7 @@ def without_reader(rendered: Rendered, text: str) -> str:
     """A part of the mail as a reader without any values would get it: every tag shows its fallback, or its name; pictures are
     those beside the text."""
     for tag in rendered.tags:
-        shown = "#leave" if tag.field == "leave_url" else resolve(tag, None)
+        shown = "#leave" if tag.field == LEAVE_URL else resolve(tag, None)
         text = text.replace(tag.placeholder, f"[{tag.field}]" if shown is None else shown)
     return text.replace(MEDIA_ORIGIN, "file://")
 

@@ -9,7 +9,7 @@ import structlog
 from service import queue
 from service.db import Transaction, transaction
 from service.domain.outcomes import Reason
-from service.domain.personalisation import Tag
+from service.domain.personalisation import LEAVE_URL, READER_FIELDS, Tag
 from service.errors import BroadsheetError
 from service.operations.bells import go_on
 from service.operations.providers import refuse_if_foreign
@@ -213,7 +213,7 @@ def _freeze(tx: Transaction, issue: dict[str, Any]) -> _Counts:
         missing=" OR ".join(
             f"coalesce({_field(i, tag)}, '') = ''"
             for i, tag in enumerate(tags)
-            if tag.default is None and tag.field != "leave_url"
+            if tag.default is None and tag.field != LEAVE_URL
         )
         or "false",
         only=only,
@@ -255,16 +255,16 @@ def _same_content(tx: Transaction, issue: dict[str, Any]) -> list[int]:
 
 def _field(index: int, tag: Tag) -> str:
     """The raw value of a tag's field, as SQL over `s` (the subscriber)."""
-    if tag.field in ("first_name", "last_name", "language"):
+    if tag.field in READER_FIELDS:
         return f"s.{tag.field}"
     return f"(s.attributes ->> :field_{index})"
 
 
 def _values(tags: list[Tag]) -> tuple[str, dict[str, str]]:
     """An array of the raw values in the order of the tags; links are made at the claim, and null here."""
-    if all(tag.field == "leave_url" for tag in tags):
+    if all(tag.field == LEAVE_URL for tag in tags):
         return "NULL::text[]", {}
-    parts = ["NULL" if tag.field == "leave_url" else _field(i, tag) for i, tag in enumerate(tags)]
+    parts = ["NULL" if tag.field == LEAVE_URL else _field(i, tag) for i, tag in enumerate(tags)]
     named = {f"field_{i}": tag.field for i, tag in enumerate(tags) if f":field_{i}" in "".join(parts)}
     return f"ARRAY[{', '.join(parts)}]::text[]", named
 
@@ -274,7 +274,7 @@ def _bytes(tags: list[Tag], marker: str) -> str:
     total = len(tags) * (len(marker) + 12)
     parts = []
     for i, tag in enumerate(tags):
-        if tag.field == "leave_url":
+        if tag.field == LEAVE_URL:
             total += len(current().public_url) + len("/u/") + TOKEN_LENGTH
             continue
         # An ampersand grows to five bytes in HTML, a letter by three in a link, and some letters by three in upper case.

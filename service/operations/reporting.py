@@ -198,3 +198,30 @@ def readers_left_out(
             limit=limit,
         ).mappings()
         return [dict(row) for row in rows]
+
+
+def status() -> dict[str, Any]:
+    """Whether the installation works: when each duty last succeeded, what of SendGrid's payloads waits or was set aside, and
+    which issues are on their way or wait for a person."""
+    with transaction() as tx:
+        duties = tx.execute(
+            "SELECT name, extract(epoch FROM clock_timestamp() - last_ok_at)::int AS seconds_ago, last_error FROM duties ORDER BY name"
+        ).mappings()
+        payloads = (
+            tx.execute(
+                """SELECT count(*) FILTER (WHERE state = 'pending') AS pending, count(*) FILTER (WHERE state = 'set-aside') AS set_aside,
+                   coalesce(sum(strays), 0)::bigint AS strays, max(received_at) AS latest FROM payloads"""
+            )
+            .mappings()
+            .one()
+        )
+        issues = tx.execute(
+            """SELECT i.id, i.state, i.state_reason, (SELECT count(*) FROM batches b WHERE b.issue_id = i.id AND b.state = 'unknown') AS unknown_batches
+               FROM issues i WHERE i.state IN ('scheduled', 'preparing', 'sending', 'paused', 'held') ORDER BY i.id"""
+        ).mappings()
+        return {
+            "halted": halted(tx),
+            "duties": [dict(row) for row in duties],
+            "payloads": dict(payloads),
+            "issues": [dict(row) for row in issues],
+        }

@@ -8,11 +8,10 @@ from typing import Any
 
 from service.clients.sendgrid_events import ATTEMPT_ARGUMENT, DELIVERY_ARGUMENT
 from service.db import Transaction
-from service.domain.personalisation import Tag, resolve
+from service.domain.personalisation import LEAVE_URL, Tag, resolve
 from service.settings import current
 from service.tokens import Purpose, Signer
 
-LEAVE_FIELD = "leave_url"
 MEDIA_ORIGIN = "https://media.invalid"
 """Stands in frozen content for the place that pictures are served from, so that the content, and its hash, stay the same
 when the service moves."""
@@ -149,7 +148,7 @@ def substitutions(content: Content, values: list[str | None] | None, leave_url: 
     stem = content.markers[0].rsplit("-", 2)[0] if content.markers else ""
     found: dict[str, str] = {}
     for i, (tag, marker) in enumerate(zip(content.tags, content.markers, strict=True)):
-        if tag.field == LEAVE_FIELD:
+        if tag.field == LEAVE_URL:
             found[marker] = leave_url
             continue
         raw = values[i] if values else None

@@ -107,14 +107,19 @@ def ingest(payload_id: int) -> None:
             close_if_done(tx, issue_id)
 
 
-def replay(payload_id: int) -> None:
-    """Take up a payload that was set aside, from the start."""
+def replay() -> int:
+    """Take up every payload that was set aside, from the start. Returns how many."""
     with transaction() as tx:
-        tx.execute(
-            "UPDATE payloads SET state = 'pending', tries = 0, error = NULL WHERE id = :id AND state = 'set-aside'",
-            id=payload_id,
+        again = (
+            tx.execute(
+                "UPDATE payloads SET state = 'pending', tries = 0, error = NULL, rung_at = clock_timestamp() WHERE state = 'set-aside' RETURNING id"
+            )
+            .scalars()
+            .all()
         )
-        tx.enqueue(queue.INGEST_PAYLOAD, payload_id)
+        for payload_id in sorted(again):
+            tx.enqueue(queue.INGEST_PAYLOAD, payload_id)
+    return len(again)
 
 
 def _take(tx: Transaction, body: bytes) -> tuple[list[int], Counter[str]]:

@@ -304,7 +304,8 @@ def test_a_payload_that_cannot_be_taken_in_is_set_aside_after_five_tries_and_can
         assert sql("SELECT state, tries FROM payloads") == [("set-aside", 5)]
     finally:
         sql("ALTER TABLE events_away RENAME TO events")
-    tracking.replay(sql("SELECT id FROM payloads")[0][0])
+    assert reporting.status()["payloads"]["set_aside"] == 1
+    assert tracking.replay() == 1
     drain()
     assert sql("SELECT state, fresh FROM payloads") == [("ingested", 1)]
 
