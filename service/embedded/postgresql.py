@@ -47,6 +47,10 @@ _SETTINGS = {
 }
 
 
+class _EndedError(EmbeddedError):
+    """It ended before it answered."""
+
+
 class PostgreSQL:
     """One server over one data folder."""
 
@@ -59,6 +63,14 @@ class PostgreSQL:
 
     def start(self) -> str:
         """Start it, first making its data and clearing what a killed run left; returns its address, the same each time."""
+        for pause in (1.0, 2.0):
+            # A server that a killed run had only just begun may not have written its pid file when it was looked for.
+            with suppress(_EndedError):
+                return self._begin()
+            time.sleep(pause)
+        return self._begin()
+
+    def _begin(self) -> str:
         self._clear_remains()
         self._create()
         folder = self._socket_folder()
@@ -151,7 +163,7 @@ class PostgreSQL:
         deadline = time.monotonic() + _PATIENCE
         while time.monotonic() < deadline:
             if self.died:
-                raise EmbeddedError(f"PostgreSQL did not start: {last_words(self._log)} (see {self._log}).")
+                raise _EndedError(f"PostgreSQL did not start: {last_words(self._log)} (see {self._log}).")
             try:
                 with psycopg.connect(address, connect_timeout=2, autocommit=True) as connection:
                     if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [_NAME]).fetchone():

@@ -31,8 +31,10 @@ if child == 0 and not stubborn:
 time.sleep(300)
 """
 SUPERVISE = """
-import sys, threading
+import signal, sys, threading
 from pathlib import Path
+# Whoever runs the tests in the background lets them inherit an ignored SIGINT.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from service.supervisor import Process, Supervisor
 folder = Path(sys.argv[1])
 supervisor = Supervisor(
