@@ -137,7 +137,7 @@ def test_a_killed_process_comes_back_without_the_children_it_left(family: Path) 
         _wait(lambda: len(_numbers(family)) == 4)
         _wait(lambda: not any(_runs(pid) for pid in first))
         assert all(_runs(pid) for pid in _numbers(family)[2:])
-    assert not any(_runs(pid) for pid in _numbers(family))
+    _wait(lambda: not any(_runs(pid) for pid in _numbers(family)), seconds=2)
 
 
 def test_stopping_is_quick_and_kills_who_does_not_listen(family: Path) -> None:
