@@ -8,7 +8,6 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, mapped_column
 
 Id = Annotated[int, mapped_column(BigInteger, Identity(always=False), primary_key=True)]
-Moment = Annotated[datetime, mapped_column(DateTime(timezone=True))]
 CreatedAt = Annotated[datetime, mapped_column(DateTime(timezone=True), server_default=func.clock_timestamp())]
 Key = Annotated[bytes, mapped_column(LargeBinary)]
 Document = Annotated[dict[str, Any], mapped_column(JSONB, server_default="{}")]

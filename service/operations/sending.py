@@ -100,8 +100,12 @@ def send_batch(batch_id: int) -> None:
         with transaction() as tx:
             tx.execute("UPDATE batches SET rung_at = NULL WHERE id = :id AND state = 'pending'", id=batch_id)
         raise
-    if claim is None:
-        return
+    if claim is not None:
+        _send(claim)
+
+
+def _send(claim: Claim) -> None:
+    """Arm, call, record."""
     try:
         body = _armed_body(claim)
     except Exception as error:

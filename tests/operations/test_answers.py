@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from service.db import transaction
+from service.domain.outcomes import Answer, Verdict
 from service.operations import reporting, scheduling, sweeping
+from service.operations.sending import _arm, _claim, _finish
 from service.settings import Settings
 from tests.conftest import Sandbox, free_port
 from tests.operations.test_sending import Drain, Sql, book, due, scheduled, state
@@ -150,8 +152,6 @@ def test_a_refusal_of_substitutions_makes_all_batches_smaller(
 def test_a_claim_that_never_armed_is_released_when_its_lease_ends(
     drain: Drain, sandbox: Sandbox, sql: Sql, bells: list[Any]
 ) -> None:
-    from service.operations.sending import _claim  # noqa: PLC0415
-
     issue, _ = scheduled(3, drain)
     claim = _claim(bells[0][1][0])
     assert claim is not None
@@ -168,8 +168,6 @@ def test_a_claim_that_never_armed_is_released_when_its_lease_ends(
 def test_a_worker_that_wakes_up_after_its_lease_cannot_arm(
     drain: Drain, sandbox: Sandbox, sql: Sql, bells: list[Any]
 ) -> None:
-    from service.operations.sending import _arm, _claim  # noqa: PLC0415
-
     scheduled(3, drain)
     claim = _claim(bells[0][1][0])
     assert claim is not None
@@ -181,8 +179,6 @@ def test_a_worker_that_wakes_up_after_its_lease_cannot_arm(
 def test_an_armed_attempt_whose_worker_died_is_unknown(
     drain: Drain, sandbox: Sandbox, sql: Sql, bells: list[Any]
 ) -> None:
-    from service.operations.sending import _arm, _claim  # noqa: PLC0415
-
     issue, _ = scheduled(3, drain)
     claim = _claim(bells[0][1][0])
     assert claim is not None
@@ -195,9 +191,6 @@ def test_an_armed_attempt_whose_worker_died_is_unknown(
 def test_an_answer_that_comes_after_the_lease_still_proves_acceptance(
     drain: Drain, sandbox: Sandbox, sql: Sql, bells: list[Any]
 ) -> None:
-    from service.domain.outcomes import Answer, Verdict  # noqa: PLC0415
-    from service.operations.sending import _arm, _claim, _finish  # noqa: PLC0415
-
     issue, _ = scheduled(3, drain)
     claim = _claim(bells[0][1][0])
     assert claim is not None

@@ -20,6 +20,7 @@ from service.clients.sendgrid_events import is_genuine
 from service.db import transaction
 from service.errors import Invalid
 from service.operations import reporting, sweeping, tracking
+from service.operations.sending import _arm, _claim
 from service.settings import Settings
 from tests.conftest import Sandbox
 from tests.operations.test_sending import Drain, Sql, book, scheduled, state
@@ -160,8 +161,6 @@ def test_a_lost_answer_is_resolved_by_events_alone(
 def test_an_event_that_comes_before_our_own_record_is_kept_as_evidence(
     drain: Drain, sandbox: Sandbox, sql: Sql, deliver: Deliver, bells: list[Any]
 ) -> None:
-    from service.operations.sending import _arm, _claim  # noqa: PLC0415
-
     issue, _ = scheduled(3, drain)
     claim = _claim(bells[0][1][0])
     assert claim is not None
