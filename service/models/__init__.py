@@ -1,33 +1,55 @@
 """Tables; no queries beyond relationships, no network."""
 
 from service.models.base import Base
-from service.models.consent import ConsentRecord, ConsentWording, Suppression
+from service.models.consent import (
+    ConsentDetails,
+    ConsentDigest,
+    ConsentRecord,
+    ConsentTombstone,
+    ConsentWording,
+    Erasure,
+    RemovedConsentRecord,
+    Suppression,
+)
 from service.models.delivery import Attempt, Batch, Delivery
 from service.models.event import Event, Payload
 from service.models.importing import Import, ImportedRow
 from service.models.issue import Cohort, Issue, Variant
-from service.models.newsletter import Newsletter
-from service.models.subscriber import Subscriber, Subscription
+from service.models.newsletter import Newsletter, NewsletterWording
+from service.models.signup import Link, LinkRequest, Mail, Signup
+from service.models.subscriber import AddressChange, LeaveReason, Subscriber, Subscription
 from service.models.upkeep import AuditEntry, Duty, Installation, Operator
 
 __all__ = [
+    "AddressChange",
     "Attempt",
     "AuditEntry",
     "Base",
     "Batch",
     "Cohort",
+    "ConsentDetails",
+    "ConsentDigest",
     "ConsentRecord",
+    "ConsentTombstone",
     "ConsentWording",
     "Delivery",
     "Duty",
+    "Erasure",
     "Event",
     "Import",
     "ImportedRow",
     "Installation",
     "Issue",
+    "LeaveReason",
+    "Link",
+    "LinkRequest",
+    "Mail",
     "Newsletter",
+    "NewsletterWording",
     "Operator",
     "Payload",
+    "RemovedConsentRecord",
+    "Signup",
     "Subscriber",
     "Subscription",
     "Suppression",

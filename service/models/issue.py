@@ -47,6 +47,7 @@ class Issue(Base):
     resumed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     prepared_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     sent_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    in_archive: Mapped[bool] = mapped_column(server_default="false")
     created_at: Mapped[CreatedAt]
 
 

@@ -25,7 +25,8 @@ class Subscriber(Base):
 
 
 class Subscription(Base):
-    """Subscriber × newsletter. `tracking` is an answer of its own: consent to the newsletter never implies it."""
+    """Subscriber × newsletter. `tracking`, and `export_consent` to the transfer of the address abroad, are answers of their own:
+    consent to the newsletter never implies them."""
 
     __tablename__ = "subscriptions"
     __table_args__ = (
@@ -33,6 +34,7 @@ class Subscription(Base):
         Index(None, "subscriber_id"),
         CheckConstraint("state IN ('pending', 'active', 'unsubscribed')", name="state"),
         CheckConstraint("tracking IN ('unasked', 'agreed', 'objected')", name="tracking"),
+        CheckConstraint("export_consent IN ('unasked', 'agreed', 'objected')", name="export_consent"),
     )
 
     id: Mapped[Id]
@@ -40,7 +42,44 @@ class Subscription(Base):
     newsletter_id: Mapped[int] = mapped_column(ForeignKey("newsletters.id"))
     state: Mapped[str] = mapped_column(server_default="pending")
     tracking: Mapped[str] = mapped_column(server_default="unasked")
+    export_consent: Mapped[str] = mapped_column(server_default="unasked")
     paused_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     expires_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     changed_at: Mapped[CreatedAt]
     created_at: Mapped[CreatedAt]
+
+
+class AddressChange(Base):
+    """A reader's wish to be written to elsewhere; done when both the old and the new address have said yes."""
+
+    __tablename__ = "address_changes"
+    __table_args__ = (Index(None, "subscriber_id"),)
+
+    id: Mapped[Id]
+    subscriber_id: Mapped[int] = mapped_column(ForeignKey("subscribers.id", ondelete="CASCADE"))
+    address: Mapped[str]
+    normalised_address: Mapped[str]
+    email_key: Mapped[Key]
+    language: Mapped[str]
+    created_at: Mapped[CreatedAt]
+    expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    old_confirmed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    new_confirmed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    done_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    refused_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class LeaveReason(Base):
+    """Why somebody left, for the report; it names no person once the subscription is gone."""
+
+    __tablename__ = "leave_reasons"
+
+    id: Mapped[Id]
+    subscription_id: Mapped[int | None] = mapped_column(
+        ForeignKey("subscriptions.id", ondelete="SET NULL"), unique=True
+    )
+    newsletter_id: Mapped[int] = mapped_column(ForeignKey("newsletters.id"))
+    issue_id: Mapped[int | None] = mapped_column(ForeignKey("issues.id"))
+    reason: Mapped[str]
+    words: Mapped[str] = mapped_column(server_default="")
+    at: Mapped[CreatedAt]
