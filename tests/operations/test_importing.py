@@ -50,7 +50,9 @@ def importing(database: Settings, tmp_path: Path) -> Importing:
 
 
 def _acts(sql: Sql) -> list[Any]:
-    return sql("SELECT purpose, action, method, details ->> 'line' FROM consent_records ORDER BY id")
+    return sql(
+        "SELECT purpose, action, method, d.details::jsonb ->> 'line' FROM consent_records c LEFT JOIN consent_details d ON d.record_id = c.id ORDER BY c.id"
+    )
 
 
 def _leave(sql: Sql, address: str) -> None:
@@ -74,7 +76,7 @@ def test_a_new_reader_gets_an_active_subscription_and_a_consent_record(importing
         (importing.newsletter, "active", "unasked")
     ]
     assert sql(
-        "SELECT c.email_key, c.newsletter_id, c.purpose, c.action, c.method, c.import_id, c.details, w.wording FROM consent_records c JOIN consent_wordings w ON w.sha256 = c.wording_sha256"
+        "SELECT c.email_key, c.newsletter_id, c.purpose, c.action, c.method, c.import_id, d.details::jsonb, w.wording FROM consent_records c JOIN consent_details d ON d.record_id = c.id JOIN consent_wordings w ON w.sha256 = c.wording_sha256"
     ) == [
         (
             email_key("ann@x.test"),

@@ -16,16 +16,16 @@ _HASH = """
     $$
 """
 _KEEP_DETAILS = """
-    CREATE FUNCTION keep_consent_details(record bigint, name text, found jsonb) RETURNS bytea LANGUAGE plpgsql AS $$
+    CREATE FUNCTION keep_consent_details(record bigint, name text, facts jsonb) RETURNS bytea LANGUAGE plpgsql AS $$
     DECLARE
         -- 244 bits by which nobody can guess the details from their hash; no extension is needed for them.
         salt bytea := uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid());
     BEGIN
-        IF found = '{}' THEN
+        IF facts = '{}' THEN
             RETURN NULL;
         END IF;
-        INSERT INTO consent_details (record_id, part, salt, details) VALUES (record, name, salt, found::text);
-        RETURN sha256(salt || convert_to(found::text, 'UTF8'));
+        INSERT INTO consent_details (record_id, part, salt, details) VALUES (record, name, salt, facts::text);
+        RETURN sha256(salt || convert_to(facts::text, 'UTF8'));
     END $$
 """
 # The lock makes two acts of one reader wait for each other, and nobody else. Being volatile, the function sees what was
