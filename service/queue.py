@@ -17,6 +17,12 @@ INGEST_PAYLOAD: Final = "tracking.ingest_payload"
 SWEEP_TRACKING: Final = "tracking.sweep"
 CHECK_LEDGERS: Final = "duties.check_ledgers"
 KEEP_PARTITIONS: Final = "duties.keep_partitions"
+MAKE_DIGEST: Final = "duties.make_digest"
+KEEP_RETENTION: Final = "duties.keep_retention"
+ANSWER_SIGNUP: Final = "mail.answer_signup"
+ANSWER_LINK_REQUEST: Final = "mail.answer_link_request"
+SEND_MAIL: Final = "mail.send"
+SWEEP_MAIL: Final = "mail.sweep"
 HEARTBEAT_MAIL: Final = "mail.heartbeat"
 
 ROUTES: Final = {
@@ -27,6 +33,12 @@ ROUTES: Final = {
     SWEEP_TRACKING: "default",
     CHECK_LEDGERS: "default",
     KEEP_PARTITIONS: "default",
+    MAKE_DIGEST: "default",
+    KEEP_RETENTION: "default",
+    ANSWER_SIGNUP: "mail",
+    ANSWER_LINK_REQUEST: "mail",
+    SEND_MAIL: "mail",
+    SWEEP_MAIL: "mail",
     HEARTBEAT_MAIL: "mail",
 }
 QUEUES: Final = ("mail", "sending", "tracking", "default")

@@ -16,7 +16,11 @@ _MAC_BYTES = 16
 class Purpose(StrEnum):
     """What a token allows, and nothing else."""
 
-    LEAVE = "leave"
+    LEAVE = "leave"  # a subscription
+    CONFIRM = "confirm"  # a sign-up
+    MANAGE = "manage"  # a link
+    CHANGE_OLD = "change-old"  # an address change, said yes to at the old address
+    CHANGE_NEW = "change-new"  # … and at the new one
 
 
 def _key_number(key: str) -> int:
