@@ -5,7 +5,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from service import db
 from service.settings import ROOT, Settings
-from service.web import faults, media, status, webhooks
+from service.web import brand, faults, frame, media, status, webhooks
 from service.web.public import leaving
 from service.web.security import secure
 from service.wiring import check_installation, wire
@@ -28,8 +28,9 @@ def create_app(chosen: Settings) -> Flask:
     if chosen.trusted_proxies:
         hops = chosen.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
-    for blueprint in (leaving.blueprint, webhooks.blueprint, media.blueprint, status.blueprint):
+    for blueprint in (leaving.blueprint, webhooks.blueprint, media.blueprint, status.blueprint, brand.blueprint):
         app.register_blueprint(blueprint)
+    frame.register(app)
     faults.register(app)
     app.after_request(secure)
     return app

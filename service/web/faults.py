@@ -1,38 +1,108 @@
-"""What a reader sees when something of ours fails: never a false “done”, never a traceback."""
+"""What is answered when something fails or is refused: never a false “done”, never a traceback. Browsers get a page in the
+reader's language, programs get short words or JSON."""
 
 import structlog
-from flask import Flask, Response, make_response, render_template, request
+from flask import Flask, Response, jsonify, request
 from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import HTTPException
 
+from service.errors import Conflict, Invalid, NotFound, RetryLater
+from service.languages import mark, translation
+from service.web.frame import gettext, language, page
+
 log = structlog.get_logger(__name__)
+
+_WORDS = {
+    400: (
+        mark("This could not be read"),
+        mark("What was sent is incomplete or damaged. Go back, and try it once more."),
+    ),
+    403: (
+        mark("This is not allowed"),
+        mark("The link or form has not been accepted. Open it again, and try it once more."),
+    ),
+    404: (
+        mark("This link does not work"),
+        mark("The address may have been cut off or mistyped. If it is from a mail, open it from the mail itself."),
+    ),
+    405: (
+        mark("This cannot be opened like that"),
+        mark("Nothing was changed. Open the link again from the mail or the page that it is on."),
+    ),
+    409: (
+        mark("This is no longer possible"),
+        mark("Something has changed in the meantime. Open the page again to see how things are."),
+    ),
+    413: (mark("This is too much at once"), mark("What was sent is too large. Shorten it, and try it once more.")),
+    429: (mark("Too many attempts"), mark("Nothing was changed. Please wait a few minutes, and try it once more.")),
+    500: (
+        mark("This did not work"),
+        mark(
+            "The fault is ours, and it has been noted. Please try again in a minute: the link in your mail keeps working."
+        ),
+    ),
+    503: (
+        mark("This did not work just now"),
+        mark("Nothing was changed. Please try again in a minute: the link in your mail keeps working."),
+    ),
+}
+"""Status → what has happened, and what to do. 500 does not say that nothing was changed: nobody knows."""
+
+_AGAIN_LATER = (429, 500, 503)
 
 
 def register(app: Flask) -> None:
-    """Answer faults with a page that says what to do; a database that is away is 503, which mail providers try again."""
+    """A database that is away is 503, which mail providers try again."""
     app.register_error_handler(DBAPIError, _database_away)
     app.register_error_handler(HTTPException, _refused)
+    app.register_error_handler(NotFound, lambda error: answer(404, str(error)))
+    app.register_error_handler(Invalid, lambda error: answer(400, str(error)))
+    app.register_error_handler(Conflict, lambda error: answer(409, str(error)))
+    app.register_error_handler(RetryLater, lambda error: _later(answer(503)))
     app.register_error_handler(Exception, _broken)
+
+
+def answer(status: int, reason: str = "") -> Response:
+    """The answer for a status of 400 and above. `reason` is one sentence of ours that says more; it is translated where a
+    catalogue has it."""
+    title, advice = (gettext(text) for text in _WORDS.get(status, _WORDS[500 if status >= 500 else 400]))
+    said = translation(language()).gettext(reason) if reason else ""
+    if _wants_page():
+        template = "unavailable" if status in _AGAIN_LATER else "not_found" if status == 404 else "refused"
+        foreign = said == reason and language() != "en"
+        return page(f"public/{template}.html", status, title=title, advice=advice, reason=said, foreign=foreign)
+    if request.accept_mimetypes.best == "application/json":
+        response = jsonify(status=status, error=title, reason=said or advice)
+        response.status_code = status
+    else:
+        response = Response(" ".join(filter(None, (f"{title}.", said, advice))) + "\n", status, mimetype="text/plain")
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _wants_page() -> bool:
+    """A browser names HTML. “*/*” is what programs send, SendGrid's and the mail providers' among them."""
+    return request.blueprint != "webhooks" and "text/html" in request.headers.get("Accept", "").lower()
 
 
 def _database_away(error: DBAPIError) -> Response:
     log.error("database not available to a request", endpoint=request.endpoint, error=type(error.orig).__name__)
-    response = _page(503)
-    response.headers["Retry-After"] = "60"
-    return response
+    return _later(answer(503))
 
 
 def _broken(error: Exception) -> Response:
     log.exception("a request failed", endpoint=request.endpoint, error=type(error).__name__)
-    return _page(500)
+    return answer(500)
 
 
 def _refused(error: HTTPException) -> Response:
-    """Bad requests keep their own short words; they hold nothing that was sent to us."""
-    return Response(f"{error.code} {error.name}\n", error.code, mimetype="text/plain")
+    response = error.get_response() if error.code is None or error.code < 400 else answer(error.code)
+    for name, value in error.get_headers():
+        if name in ("Allow", "Retry-After"):
+            response.headers[name] = value
+    return response  # type: ignore[return-value]
 
 
-def _page(status: int) -> Response:
-    response = make_response(render_template("public/unavailable.html"), status)
-    response.headers["Cache-Control"] = "no-store"
+def _later(response: Response) -> Response:
+    response.headers["Retry-After"] = "60"
     return response
