@@ -8,11 +8,13 @@ from typing import Any, cast
 from sqlalchemy import CursorResult, Engine, create_engine, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import NullPool
 
 from service import queue
 from service.errors import BroadsheetError
 
 _engine: Engine | None = None
+_owner: Engine | None = None
 _open: ContextVar[bool] = ContextVar("transaction_open", default=False)
 
 MINIMUM_VERSION = 140000
@@ -38,19 +40,14 @@ class Transaction:
         self._bells.append((name, arguments))
 
 
-def configure(database_url: str, pool_size: int = 5) -> None:
+def configure(database_url: str, owner_url: str, pool_size: int = 5) -> None:
     """Use this database. `hide_parameters`: no address may reach a log through an error's text."""
-    global _engine
+    global _engine, _owner
     if _engine is not None:
         _engine.dispose()
-    _engine = create_engine(
-        database_url,
-        pool_pre_ping=True,
-        pool_size=pool_size,
-        max_overflow=10,
-        hide_parameters=True,
-        connect_args={"connect_timeout": 10},
-    )
+    common: dict[str, Any] = {"hide_parameters": True, "connect_args": {"connect_timeout": 10}}
+    _engine = create_engine(database_url, pool_pre_ping=True, pool_size=pool_size, max_overflow=10, **common)
+    _owner = create_engine(owner_url, poolclass=NullPool, **common)
 
 
 def engine() -> Engine:
@@ -60,14 +57,21 @@ def engine() -> Engine:
     return _engine
 
 
+def owner_engine() -> Engine:
+    """The engine of the role that owns the tables: for migrations, and for what the service may not do by itself."""
+    if _owner is None:
+        raise RuntimeError("the process was not wired: call wiring.wire(settings) first")
+    return _owner
+
+
 @contextmanager
-def transaction() -> Iterator[Transaction]:
+def transaction(*, as_owner: bool = False) -> Iterator[Transaction]:
     """Commit on leaving, roll back on an exception, publish only after the commit. A publish that fails is a log line."""
     if _open.get():
         raise RuntimeError("transactions do not nest: pass the open one on")
     token = _open.set(True)
     try:
-        with Session(engine(), expire_on_commit=False) as session:
+        with Session(owner_engine() if as_owner else engine(), expire_on_commit=False) as session:
             tx = Transaction(session)
             with session.begin():
                 yield tx

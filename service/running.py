@@ -17,6 +17,7 @@ from pathlib import Path
 
 import redis
 from alembic.util import CommandError
+from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
 from service import db, embedded, wiring
@@ -47,7 +48,7 @@ def database(chosen: Settings) -> Iterator[Settings]:
         if chosen.embedded:
             _make_home(chosen.home)
             servers = stack.enter_context(embedded.running(chosen.home))
-            chosen = chosen.connected(servers.database_url, servers.redis_url)
+            chosen = chosen.connected(servers.database_url, servers.redis_url, servers.owner_url)
         chosen = _like_running_up(chosen)
         wiring.wire(chosen)
         _check_database()
@@ -112,17 +113,23 @@ def processes(chosen: Settings) -> list[Process]:
 def _migrate(chosen: Settings) -> None:
     """Bring the database up to date, but not under the workers of a running `up`. Raises BroadsheetError."""
     try:
-        if runner.is_current(db.engine()):
+        if runner.is_current(db.owner_engine(), for_role=_role(chosen)):
             return
         if running_up(chosen.home) is not None:
             raise BroadsheetError(
                 "The running `broadsheet up` is of another version. Stop it and start it again; that brings the database up to date."
             )
-        runner.upgrade(db.engine())
+        runner.upgrade(db.owner_engine(), for_role=_role(chosen))
     except CommandError as error:
         raise BroadsheetError(
             f"The database was made by a newer version of Broadsheet ({error}). Use that one, or restore a backup."
         ) from None
+
+
+def _role(chosen: Settings) -> str | None:
+    """The service's role in the database; None where it owns the tables itself."""
+    service, owner = (make_url(url).username for url in (chosen.database_url, chosen.database_owner_url))
+    return None if service == owner else service
 
 
 def environment_of(chosen: Settings) -> dict[str, str]:

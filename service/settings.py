@@ -25,6 +25,8 @@ LIST_UNSUBSCRIBE_BYTES = 77
 
 
 _BY_NAME = {v.name: v for v in VARIABLES}
+_KEPT = {"unconfirmed": 14, "origin": 30, "events": 183, "deliveries": 730, "consent": 1826}
+"""Days that personal data is kept, when nobody sets others."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Settings:
 
     home: Path
     database_url: str
+    database_owner_url: str
     redis_url: str
     embedded: bool
     public_url: str
@@ -48,6 +51,12 @@ class Settings:
     batch_size: int
     substitution_bytes: int
     sending_workers: int
+    signup_mails_per_hour: int
+    keep_unconfirmed_days: int
+    keep_origin_days: int
+    keep_events_days: int
+    keep_deliveries_days: int
+    keep_consent_days: int
     log_level: str
     log_format: str
     post_timeout: float = 30.0
@@ -79,7 +88,8 @@ class Settings:
         return f"{'sandbox' if self.sandbox else self.sendgrid_url}#{fingerprint}"
 
     def to_environ(self) -> dict[str, str]:
-        """The environment from which `load` reads exactly these settings."""
+        """The environment of a process of the service: from it `load` reads these settings, but for the owner's address of the
+        database, which no such process needs."""
         environ = {
             "BROADSHEET_HOME": str(self.home),
             "BROADSHEET_EMBEDDED": "1" if self.embedded else "",
@@ -95,6 +105,8 @@ class Settings:
             "SENDGRID_BATCH_SIZE": str(self.batch_size),
             "SENDGRID_SUBSTITUTION_BYTES": str(self.substitution_bytes),
             "SENDING_WORKERS": str(self.sending_workers),
+            "SIGNUP_MAILS_PER_HOUR": str(self.signup_mails_per_hour),
+            **{f"KEEP_{what.upper()}_DAYS": str(getattr(self, f"keep_{what}_days")) for what in _KEPT},
             "LOG_LEVEL": self.log_level,
             "LOG_FORMAT": self.log_format,
         }
@@ -104,9 +116,9 @@ class Settings:
             environ["SENDGRID_WEBHOOK_KEYS"] = ",".join(self.webhook_keys)
         return environ
 
-    def connected(self, database_url: str, redis_url: str) -> "Settings":
+    def connected(self, database_url: str, redis_url: str, database_owner_url: str) -> "Settings":
         """These settings, with the addresses of the embedded servers."""
-        return replace(self, database_url=database_url, redis_url=redis_url)
+        return replace(self, database_url=database_url, redis_url=redis_url, database_owner_url=database_owner_url)
 
 
 class _Reader:
@@ -167,6 +179,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     settings = Settings(
         home=_home(read),
         database_url=database_url,
+        database_owner_url=_owner_url(read, database_url),
         redis_url=redis_url,
         embedded=embedded,
         public_url=_public_url(read, sandbox, port),
@@ -182,6 +195,11 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         batch_size=read.number("SENDGRID_BATCH_SIZE", 1000, 1, 1000),
         substitution_bytes=read.number("SENDGRID_SUBSTITUTION_BYTES", 10_000_000, 1_000, 10_000_000),
         sending_workers=read.number("SENDING_WORKERS", 4, 1, 64),
+        signup_mails_per_hour=read.number("SIGNUP_MAILS_PER_HOUR", 2000, 1, 1_000_000),
+        **{
+            f"keep_{what}_days": read.number(f"KEEP_{what.upper()}_DAYS", days, 1, 36_500)
+            for what, days in _KEPT.items()
+        },
         log_level=read.choice("LOG_LEVEL", "info", ("debug", "info", "warning", "error")),
         log_format=read.choice("LOG_FORMAT", "text", ("text", "json")),
     )
@@ -230,6 +248,16 @@ def _servers(read: _Reader) -> tuple[str, str, bool]:
             read.fault(name, "has no number as its port. In a password, write : / @ # as %3A %2F %40 %23.")
     embedded = read.environ.get("BROADSHEET_EMBEDDED") == "1" or not (database_url or redis_url)
     return _psycopg(database_url), redis_url, embedded
+
+
+def _owner_url(read: _Reader, database_url: str) -> str:
+    """The address of the role that owns the tables; the service's own where only one is set."""
+    url = read.text("DATABASE_OWNER_URL")
+    if url and not database_url:
+        read.fault("DATABASE_URL", "must be set together with DATABASE_OWNER_URL.")
+    if url and not (url.startswith(_POSTGRESQL) and _has_good_port(url)):
+        read.fault("DATABASE_OWNER_URL", "must be a PostgreSQL address.")
+    return _psycopg(url) or database_url
 
 
 def _home(read: _Reader) -> Path:

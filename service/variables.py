@@ -26,6 +26,13 @@ VARIABLES = (
         True,
     ),
     Variable(
+        "DATABASE_OWNER_URL",
+        "The same database, for the role that owns its tables: migrations and `retention run` use it, the service never does. Without it, `DATABASE_URL` owns them.",
+        "postgresql://owner:password@db.example.com/broadsheet",
+        "`DATABASE_URL`",
+        True,
+    ),
+    Variable(
         "REDIS_URL",
         "Your Redis (6.2 or newer) or Valkey. Goes with `DATABASE_URL`.",
         "redis://:password@cache.example.com:6379/0",
@@ -80,6 +87,24 @@ VARIABLES = (
         "10000000",
     ),
     Variable("SENDING_WORKERS", "Requests to SendGrid under way at once on this machine, 1 to 64.", "8", "4"),
+    Variable(
+        "SIGNUP_MAILS_PER_HOUR",
+        "Confirmation mails sent in an hour, at most; further sign-ups wait.",
+        "500",
+        "2000",
+    ),
+    Variable("KEEP_UNCONFIRMED_DAYS", "Days until a sign-up that nobody confirmed is deleted.", "7", "14"),
+    Variable(
+        "KEEP_ORIGIN_DAYS", "Days until the network and the browser's family of a consent are deleted.", "90", "30"
+    ),
+    Variable("KEEP_EVENTS_DAYS", "Days until a person's opens and clicks are deleted; counts stay.", "90", "183"),
+    Variable("KEEP_DELIVERIES_DAYS", "Days until deliveries no longer name their reader.", "365", "730"),
+    Variable(
+        "KEEP_CONSENT_DAYS",
+        "Days that the consent records of a reader who left are kept after the last act.",
+        "1096",
+        "1826",
+    ),
     Variable(
         "BROADSHEET_SANDBOX",
         "`1` sends to the local sandbox even with your own servers.",

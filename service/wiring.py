@@ -17,7 +17,7 @@ def wire(chosen: Settings, *, pool_size: int = 5) -> None:
     """Make this process work with these settings: web, worker or command alike."""
     settings.configure(chosen)
     log.configure(chosen.log_level, chosen.log_format)
-    db.configure(chosen.database_url, pool_size)
+    db.configure(chosen.database_url, chosen.database_owner_url, pool_size)
     queue.configure(chosen)
 
 

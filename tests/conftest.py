@@ -76,9 +76,9 @@ def installation(home: Path) -> Iterator[Settings]:
         "LOG_FORMAT": "json",
     }
     with embedded.running(home) as servers:
-        chosen = settings.load(environ).connected(servers.database_url, servers.redis_url)
+        chosen = settings.load(environ).connected(servers.database_url, servers.redis_url, servers.owner_url)
         wiring.wire(chosen)
-        runner.upgrade(db.engine())
+        runner.upgrade(db.owner_engine(), for_role=make_url(chosen.database_url).username)
         yield chosen
         db.engine().dispose()
 
@@ -104,7 +104,7 @@ def database(installation: Settings, bells: list[tuple[str, tuple[int, ...]]]) -
 
 def empty() -> None:
     """Empty every table; append-only ones too, as only a superuser can."""
-    with db.engine().connect() as connection:
+    with db.owner_engine().connect() as connection:
         tables = [
             row[0]
             for row in connection.exec_driver_sql(
@@ -267,8 +267,8 @@ def other_settings(database: Settings) -> Iterator[Callable[..., Settings]]:
 
 @pytest.fixture
 def sql(database: Settings) -> Callable[..., list[Any]]:
-    """Run SQL beside the code under test, committed at once."""
-    address = make_url(database.database_url).set(drivername="postgresql").render_as_string(hide_password=False)
+    """Run SQL beside the code under test, committed at once, as the owner: the service's own role may not."""
+    address = make_url(database.database_owner_url).set(drivername="postgresql").render_as_string(hide_password=False)
 
     def run(statement: str, *parameters: object) -> list[Any]:
         with psycopg.connect(address, autocommit=True) as connection:

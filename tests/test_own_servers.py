@@ -89,8 +89,10 @@ def postgresql(folder: Path) -> Iterator[str]:
         boss = f"postgresql://postgres:{PASSWORD}@127.0.0.1:{port}/postgres"
         _wait_until(lambda: psycopg.connect(boss).close())
         with psycopg.connect(boss, autocommit=True) as connection:
-            connection.execute(f"CREATE ROLE broadsheet LOGIN PASSWORD '{PASSWORD}'")
-            connection.execute("CREATE DATABASE broadsheet OWNER broadsheet")
+            for role in ("broadsheet", "owner"):
+                connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'")
+            for name in ("broadsheet", "alone"):
+                connection.execute(f"CREATE DATABASE {name} OWNER owner")
         yield f"postgresql://broadsheet:{PASSWORD}@127.0.0.1:{port}/broadsheet"
 
 
@@ -113,6 +115,7 @@ def broadsheet(folder: Path, postgresql: str, redis_url: str) -> Iterator[Comman
     commands = Commands(
         BROADSHEET_HOME=folder / "home",
         DATABASE_URL=postgresql,
+        DATABASE_OWNER_URL=postgresql.replace("//broadsheet:", "//owner:"),
         REDIS_URL=redis_url,
         BROADSHEET_SANDBOX="1",
         PORT=free_port(),
@@ -134,6 +137,25 @@ def test_a_letter_is_sent_on_stock_servers(broadsheet: Commands, folder: Path) -
     assert found["events"]["processed"] == 2
     assert not list((folder / "home").glob("postgresql*"))
     assert not list((folder / "home").glob("valkey*"))
+
+
+def test_the_services_role_owns_nothing_and_cannot_touch_the_evidence(broadsheet: Commands, postgresql: str) -> None:
+    broadsheet("migrate").succeeded()
+    with psycopg.connect(postgresql, autocommit=True) as connection:
+        for statement in (
+            "UPDATE consent_records SET method = method",
+            "DELETE FROM consent_records",
+            "TRUNCATE consent_records",
+            "DROP TABLE consent_records",
+            "CREATE TABLE mine (id int)",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(statement)
+
+
+def test_one_role_will_do_where_no_other_can_be_had(broadsheet: Commands, postgresql: str) -> None:
+    alone = postgresql.replace("//broadsheet:", "//owner:").replace("/broadsheet", "/alone")
+    broadsheet("migrate", DATABASE_URL=alone, DATABASE_OWNER_URL="").succeeded()
 
 
 def _refused(broadsheet: Commands, variable: str, **environ: Any) -> str:

@@ -109,6 +109,14 @@ BAD = (
     ("SENDGRID_BATCH_SIZE", "1001"),
     ("SENDGRID_SUBSTITUTION_BYTES", "999"),
     ("SENDING_WORKERS", "65"),
+    ("DATABASE_OWNER_URL", "mysql://me:hunter2canary@db.example.com/x"),
+    ("DATABASE_OWNER_URL", "postgresql://me:hunter2#canary@db.example.com/x"),
+    ("SIGNUP_MAILS_PER_HOUR", "0"),
+    ("KEEP_UNCONFIRMED_DAYS", "0"),
+    ("KEEP_ORIGIN_DAYS", "a month"),
+    ("KEEP_EVENTS_DAYS", "-1"),
+    ("KEEP_DELIVERIES_DAYS", "36501"),
+    ("KEEP_CONSENT_DAYS", "5 years"),
     ("BROADSHEET_SANDBOX", "yes"),
     ("SANDBOX_PORT", "none"),
     ("LOG_LEVEL", "loud"),
@@ -320,7 +328,7 @@ def test_a_child_reads_exactly_its_parents_settings(tmp_path: Path, more: dict[s
     real = settings.load({**GOOD, "BROADSHEET_HOME": str(tmp_path), **more})
     assert settings.load(real.to_environ()) == real
     own = settings.load({"BROADSHEET_HOME": str(tmp_path / "own"), **more}).connected(
-        "postgresql+psycopg:///x", "redis://127.0.0.1:1/0"
+        "postgresql+psycopg:///x", "redis://127.0.0.1:1/0", "postgresql+psycopg:///x"
     )
     assert settings.load(own.to_environ()) == own
 

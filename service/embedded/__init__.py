@@ -22,9 +22,10 @@ __all__ = ["EmbeddedError", "Servers", "postgresql_program", "running", "servers
 
 @dataclass(frozen=True)
 class Servers:
-    """Where the two servers of a home answer, passwords included."""
+    """Where the two servers of a home answer, passwords included. The owner's address is for migrations and the like."""
 
     database_url: str
+    owner_url: str
     redis_url: str
 
 
@@ -78,7 +79,7 @@ class _Pair:
         self._keeper = Keeper([self._postgresql, self._valkey])
 
     def start(self) -> Servers:
-        found = Servers(self._postgresql.start(), self._valkey.start())
+        found = Servers(*self._postgresql.start(), self._valkey.start())
         write_private(self._note, asdict(found))
         self._keeper.start()
         return found

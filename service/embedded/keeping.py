@@ -19,7 +19,7 @@ class Server(Protocol):
     @property
     def died(self) -> bool: ...
 
-    def start(self) -> str:
+    def start(self) -> object:
         """Started again, it answers where it did before."""
 
 

@@ -1,6 +1,7 @@
 """The embedded PostgreSQL: made once with a password, reachable through one private socket, silent about addresses in its
 log. Refuses TCP and data of another major version."""
 
+import hashlib
 import os
 import shutil
 import signal
@@ -18,6 +19,7 @@ from service.embedded.place import Place
 from service.embedded.process import EmbeddedError, end_remains, last_words, start, stop
 
 _NAME = "broadsheet"
+_SERVICE = "broadsheet_service"
 _MAJOR = "18"
 _SOCKET_LIMIT = (107 if sys.platform == "linux" else 103) - len("/.s.PGSQL.5432")
 _PATIENCE = 300  # seconds: recovery after a crash replays what was not yet in the tables
@@ -61,8 +63,9 @@ class PostgreSQL:
         self._process: subprocess.Popen[bytes] | None = None
         self._short_socket: Path | None = None
 
-    def start(self) -> str:
-        """Start it, first making its data and clearing what a killed run left; returns its address, the same each time."""
+    def start(self) -> tuple[str, str]:
+        """Start it, first making its data and clearing what a killed run left; returns its address for the service's role and
+        for the owner of the tables, the same each time."""
         for pause in (1.0, 2.0):
             # A server that a killed run had only just begun may not have written its pid file when it was looked for.
             with suppress(_EndedError):
@@ -70,7 +73,7 @@ class PostgreSQL:
             time.sleep(pause)
         return self._begin()
 
-    def _begin(self) -> str:
+    def _begin(self) -> tuple[str, str]:
         self._clear_remains()
         self._create()
         folder = self._socket_folder()
@@ -83,9 +86,15 @@ class PostgreSQL:
             log=self._log,
             ends_with=signal.SIGINT,
         )
-        address = f"{_NAME}:{self._place.password}@/{{}}?host={quote(str(folder))}"
-        self._wait_until_it_answers("postgresql://" + address.format("postgres"))
-        return "postgresql+psycopg://" + address.format(_NAME)
+        where = f"@/{{}}?host={quote(str(folder))}"
+        self._wait_until_it_answers(f"postgresql://{_NAME}:{self._place.password}{where.format('postgres')}")
+        service = f"postgresql+psycopg://{_SERVICE}:{self._service_password}{where.format(_NAME)}"
+        return service, f"postgresql+psycopg://{_NAME}:{self._place.password}{where.format(_NAME)}"
+
+    @property
+    def _service_password(self) -> str:
+        """From it nobody finds the owner's."""
+        return hashlib.sha256(b"service:" + self._place.password.encode()).hexdigest()
 
     def stop(self) -> None:
         if self._process is not None:
@@ -168,6 +177,8 @@ class PostgreSQL:
                 with psycopg.connect(address, connect_timeout=2, autocommit=True) as connection:
                     if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [_NAME]).fetchone():
                         connection.execute(f"CREATE DATABASE {_NAME}")
+                    if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [_SERVICE]).fetchone():
+                        connection.execute(f"CREATE ROLE {_SERVICE} LOGIN PASSWORD '{self._service_password}'")
                 return
             except psycopg.OperationalError as error:
                 if "password" in str(error):

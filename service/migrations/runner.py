@@ -7,10 +7,21 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, text
 
 from service.models import Base
 
+# What the service's role may do: everything with what changes, add to what is evidence, and no more. It owns nothing, so that
+# neither a fault of ours nor a hole in the web can rewrite who agreed to what.
+_RIGHTS = (
+    "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
+    "GRANT USAGE ON SCHEMA public TO {role}",
+    "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}",
+    "REVOKE UPDATE, DELETE ON consent_records, consent_wordings, consent_digests, erasures, audit_entries FROM {role}",
+    "REVOKE INSERT, UPDATE, DELETE ON consent_tombstones, removed_consent_records, moves, alembic_version FROM {role}",
+    "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}",
+    "GRANT EXECUTE ON FUNCTION make_event_partition(bigint), make_payload_partition(date), drop_payload_partition(date), analyse_deliveries() TO {role}",
+)
 _LOCK = 0x42524F41  # any number that nobody else takes: "BROA"
 
 
@@ -21,11 +32,15 @@ def _config(connection: Connection) -> Config:
     return config
 
 
-def upgrade(engine: Engine, revision: str = "head") -> None:
-    """Apply what is missing; a second process waits for the first."""
+def upgrade(engine: Engine, revision: str = "head", *, for_role: str | None = None) -> None:
+    """Apply what is missing, and let the service's role do what it may; a second process waits for the first."""
     with engine.begin() as connection:
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
         command.upgrade(_config(connection), revision)
+        if for_role is not None:
+            role = connection.dialect.identifier_preparer.quote(for_role)
+            for right in _RIGHTS:
+                connection.exec_driver_sql(right.format(role=role))
 
 
 def downgrade(engine: Engine, revision: str) -> None:
@@ -34,11 +49,14 @@ def downgrade(engine: Engine, revision: str) -> None:
         command.downgrade(_config(connection), revision)
 
 
-def is_current(engine: Engine) -> bool:
-    """Whether the database has exactly the migrations that this code expects."""
+def is_current(engine: Engine, *, for_role: str | None = None) -> bool:
+    """Whether the database has exactly the migrations that this code expects, and the service's role its rights."""
     with engine.connect() as connection:
         wanted = ScriptDirectory.from_config(_config(connection)).get_current_head()
-        return MigrationContext.configure(connection).get_current_revision() == wanted
+        if MigrationContext.configure(connection).get_current_revision() != wanted:
+            return False
+        may_insert = text("SELECT has_table_privilege(:role, 'consent_records', 'INSERT')")
+        return for_role is None or bool(connection.execute(may_insert, {"role": for_role}).scalar_one())
 
 
 def differences(engine: Engine) -> list[object]:

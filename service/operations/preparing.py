@@ -131,7 +131,8 @@ def _prepare(issue_id: int) -> bool:
             return False
         tx.execute("UPDATE installation SET kind = coalesce(kind, :kind)", kind=current().kind)
         # The partition is made before, and apart from, the freeze: its lock is short this way.
-        _make_partition(tx, issue_id)
+        # Attaching takes a weaker lock on the parent than creating in place, so that ingest goes on meanwhile.
+        tx.execute("SELECT make_event_partition(:issue)", issue=issue_id)
     with transaction() as tx:
         row = (
             tx.execute("SELECT * FROM issues WHERE id = :issue AND state = 'preparing' FOR UPDATE", issue=issue_id)
@@ -156,19 +157,11 @@ def _prepare(issue_id: int) -> bool:
         )
     # Without fresh statistics the planner takes the new rows for few and reads them one by one (measured: 4 times slower).
     with transaction() as tx:
-        tx.execute("ANALYZE deliveries, batches")
+        tx.execute("SELECT analyse_deliveries()")
     with transaction() as tx:
         go_on(tx, issue_id)
     log.info("issue prepared", issue=issue_id, candidates=counts.candidates, excluded=counts.excluded)
     return True
-
-
-def _make_partition(tx: Transaction, issue_id: int) -> None:
-    """Attaching takes a weaker lock on the parent than creating in place, so that ingest goes on meanwhile."""
-    name = f"events_{int(issue_id)}"
-    if tx.execute("SELECT to_regclass(:name)", name=name).scalar_one() is None:
-        tx.execute(f"CREATE TABLE {name} (LIKE events INCLUDING ALL)")
-        tx.execute(f"ALTER TABLE events ATTACH PARTITION {name} FOR VALUES IN ({int(issue_id)})")
 
 
 def _audience_above_maximum(tx: Transaction, issue: dict[str, Any]) -> str | None:

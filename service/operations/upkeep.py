@@ -1,6 +1,6 @@
 """Duties that keep the installation in order: partitions, the ledgers' arithmetic, signs of life."""
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import structlog
 from sqlalchemy.exc import DBAPIError
@@ -76,9 +76,7 @@ def _make_day(day: date, present: set[str]) -> str | None:
     try:
         with transaction() as tx:
             tx.execute("SET LOCAL lock_timeout = '5s'")
-            tx.execute(
-                f"CREATE TABLE {name} PARTITION OF payloads FOR VALUES FROM ('{day}') TO ('{day + timedelta(days=1)}')"
-            )
+            tx.execute("SELECT make_payload_partition(:day)", day=day)
     except DBAPIError as error:
         return f"{name} could not be made: {type(error.orig).__name__}"
     return None
@@ -89,9 +87,9 @@ def _drop(name: str) -> str | None:
     try:
         with transaction() as tx:
             tx.execute("SET LOCAL lock_timeout = '5s'")
-            if waiting := tx.execute(f"SELECT count(*) FROM {name} WHERE state <> 'ingested'").scalar_one():
+            day = datetime.strptime(name, "payloads_%Y%m%d").date()  # noqa: DTZ007 - a day's name, no moment
+            if waiting := tx.execute("SELECT drop_payload_partition(:day)", day=day).scalar_one():
                 return f"{name} is kept: {waiting} payloads in it were never taken in"
-            tx.execute(f"DROP TABLE {name}")
     except DBAPIError as error:
         return f"{name} could not be dropped: {type(error.orig).__name__}"
     return None

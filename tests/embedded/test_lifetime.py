@@ -17,7 +17,7 @@ from .conftest import User
 
 
 def _sql(found: Servers, statement: str) -> object:
-    with psycopg.connect(found.database_url.replace("+psycopg", "")) as connection:
+    with psycopg.connect(found.owner_url.replace("+psycopg", "")) as connection:
         cursor = connection.execute(statement)
         row = cursor.fetchone() if cursor.description else None
         return row[0] if row else None

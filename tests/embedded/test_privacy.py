@@ -36,7 +36,7 @@ def _modes(path: Path) -> dict[Path, tuple[int, int, int]]:
 
 
 def _libpq(found: embedded.Servers) -> str:
-    return found.database_url.replace("+psycopg", "")
+    return found.owner_url.replace("+psycopg", "")
 
 
 def _socket_folder(database_url: str) -> Path:

@@ -79,7 +79,9 @@ class Machine:
             self._up, self._lifeline = _tied([sys.executable, "-m", "service.cli", "up", "--quiet"], self.environ, log)
         wait_until(self._answers, self.size.patience, f"`up` ({self.words()})", 0.3)
         known = json.loads((self.home / "run" / "servers.json").read_text())
-        self.settings = settings.load(self.environ).connected(known["database_url"], known["redis_url"])
+        self.settings = settings.load(self.environ).connected(
+            known["database_url"], known["redis_url"], known["owner_url"]
+        )
         self.wire()
         wait_until(self.listening, self.size.patience, "the workers", 0.3)
 
@@ -163,7 +165,7 @@ class Machine:
         return redis.Redis.from_url(self.settings.redis_url, socket_timeout=10, socket_connect_timeout=10)
 
     def connect(self) -> "psycopg.Connection[tuple[Any, ...]]":
-        return psycopg.connect(self.settings.database_url.replace("+psycopg", "", 1), autocommit=True)
+        return psycopg.connect(self.settings.database_owner_url.replace("+psycopg", "", 1), autocommit=True)
 
     def sql(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Run SQL beside the product, committed at once."""

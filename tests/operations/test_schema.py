@@ -16,10 +16,10 @@ from service.settings import Settings
 def scratch(installation: Settings):  # type: ignore[no-untyped-def]
     """A database of its own, without tables."""
     name = "scratch"
-    with db.engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with db.owner_engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text(f"DROP DATABASE IF EXISTS {name}"))
         connection.execute(text(f"CREATE DATABASE {name}"))
-    engine = create_engine(make_url(installation.database_url).set(database=name))
+    engine = create_engine(make_url(installation.database_owner_url).set(database=name))
     yield engine
     engine.dispose()
 
