@@ -1,39 +1,14 @@
-"""What a browser keeps or sends back for us, signed so that nobody else can make it: forms, cookies, tickets. A seal made
-for one purpose opens for no other; it is readable, so no address belongs in it."""
+"""Cookies, and the seals of what stands in them or in a form. Refuses to give a cookie to other hosts, scripts, or plain
+http where the service is reached by https."""
 
 from datetime import timedelta
-from typing import Any
 
 from flask import Response, request
-from itsdangerous import BadData, URLSafeSerializer, URLSafeTimedSerializer
 
 from service.settings import current
+from service.tickets import seal, seal_for_good, unseal, unseal_for_good
 
-
-def seal(purpose: str, value: object) -> str:
-    """The value (whatever JSON can hold), with the moment and our signature: URL-safe."""
-    return _timed(purpose).dumps(value)
-
-
-def unseal(purpose: str, text: str, max_age: timedelta) -> Any | None:
-    """What was sealed for this purpose no longer ago than `max_age`; None for anything else."""
-    try:
-        return _timed(purpose).loads(text, max_age=int(max_age.total_seconds()))
-    except BadData:
-        return None
-
-
-def seal_for_good(purpose: str, value: object) -> str:
-    """A seal without a moment in it, for pages of others that keep it for years."""
-    return _untimed(purpose).dumps(value)
-
-
-def unseal_for_good(purpose: str, text: str) -> Any | None:
-    """What was sealed for good for this purpose; None for anything else."""
-    try:
-        return _untimed(purpose).loads(text)
-    except BadData:
-        return None
+__all__ = ["drop_cookie", "read_cookie", "seal", "seal_for_good", "set_cookie", "unseal", "unseal_for_good"]
 
 
 def set_cookie(response: Response, name: str, value: str, max_age: timedelta) -> None:
@@ -60,12 +35,3 @@ def _is_secure() -> bool:
 def _full(name: str) -> str:
     """With the prefix, a browser takes the cookie from this host alone, and over https alone; it refuses it over http."""
     return f"__Host-{name}" if _is_secure() else name
-
-
-def _timed(purpose: str) -> URLSafeTimedSerializer:
-    # The newest key signs, and itsdangerous takes that to be the last one; all of them open.
-    return URLSafeTimedSerializer(list(reversed(current().secret_keys)), salt=f"sealed:{purpose}")
-
-
-def _untimed(purpose: str) -> URLSafeSerializer:
-    return URLSafeSerializer(list(reversed(current().secret_keys)), salt=f"sealed-for-good:{purpose}")

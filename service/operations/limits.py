@@ -1,0 +1,46 @@
+"""How often strangers may ask for something: every number in one place, and the count by network. Knows networks and
+keyed hashes only, never whether an address is known."""
+
+from datetime import datetime, timedelta
+from typing import Literal
+
+from service.db import Transaction
+
+NETWORK_SPAN = timedelta(hours=1)
+REQUESTS_PER_NETWORK = 30
+"""Sign-ups, and likewise requests for a link, that one /24 or /48 may send within the span."""
+
+SAME_NEWSLETTERS_SPAN = timedelta(hours=24)
+"""Within it, an address gets one confirmation mail for the same newsletters."""
+ADDRESS_SPAN = timedelta(days=30)
+MAILS_PER_ADDRESS = 3
+"""Mails of kinds `confirm` and `known` that an address gets within the span, whatever is asked for it."""
+RESEND_AFTER = timedelta(seconds=60)
+
+CONFIRM_WITHIN = timedelta(days=7)
+"""How long the link of a confirmation mail works."""
+FORM_LASTS = timedelta(hours=24)
+FASTEST_PERSON = timedelta(seconds=2)
+"""Nobody reads, types and ticks faster than this."""
+
+
+def wait_for_network(
+    tx: Transaction, table: Literal["signups", "link_requests"], network: str, most: int = REQUESTS_PER_NETWORK
+) -> timedelta | None:
+    """How long this network must wait before it may ask again; None when it may now.
+
+    Requests of one network go one after the other until the transaction's end, so that no burst passes the limit.
+    """
+    tx.execute("SELECT pg_advisory_xact_lock(hashtextextended(:network, 0))", network=network)
+    row = tx.execute(
+        f"""SELECT created_at, clock_timestamp() AS now FROM {table} WHERE network = :network AND created_at > clock_timestamp() - :span
+            ORDER BY created_at DESC OFFSET :most LIMIT 1""",
+        network=network,
+        span=NETWORK_SPAN,
+        most=most - 1,
+    ).one_or_none()
+    if row is None:
+        return None
+    oldest: datetime = row.created_at
+    wait: timedelta = oldest + NETWORK_SPAN - row.now
+    return max(wait, timedelta(seconds=1))
