@@ -41,7 +41,8 @@ class Event(Base):
     One partition an issue, so that old issues do not slow the present one."""
 
     __tablename__ = "events"
-    __table_args__ = ({"postgresql_partition_by": "LIST (issue_id)"},)
+    # By delivery, for erasing a reader: without it every event of every issue would have to be looked at.
+    __table_args__ = (Index(None, "delivery_id"), {"postgresql_partition_by": "LIST (issue_id)"})
 
     issue_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     key: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)

@@ -12,7 +12,8 @@ from service.models.base import Base, CreatedAt, Document, Id
 
 class Issue(Base):
     """`audience` says who is meant: `{}` all of the newsletter; `import`: the readers of that file; `again`: also those who have
-    this content already. `provider` is frozen when the issue is scheduled."""
+    this content already. `provider` is frozen when the issue is scheduled. `forgotten`: how many readers opened and clicked
+    of whom it is not kept any more who they were, and when that was last seen to."""
 
     __tablename__ = "issues"
     __table_args__ = (
@@ -48,6 +49,7 @@ class Issue(Base):
     prepared_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     sent_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     in_archive: Mapped[bool] = mapped_column(server_default="false")
+    forgotten: Mapped[Document]
     created_at: Mapped[CreatedAt]
 
 

@@ -89,6 +89,7 @@ class Mail(Base):
         CheckConstraint("state IN ('pending', 'sending', 'sent', 'failed', 'unknown')", name="state"),
         Index(None, "email_key", "created_at"),
         Index(None, "created_at"),
+        Index(None, "signup_id"),
         Index("ix_mails_open", "id", postgresql_where=text("state IN ('pending', 'sending')")),
     )
 

@@ -367,8 +367,14 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_mails_created_at"), "mails", ["created_at"], unique=False)
     op.create_index(op.f("ix_mails_email_key_created_at"), "mails", ["email_key", "created_at"], unique=False)
+    op.create_index(op.f("ix_mails_signup_id"), "mails", ["signup_id"], unique=False)
     op.create_index(
         "ix_mails_open", "mails", ["id"], unique=False, postgresql_where=sa.text("state IN ('pending', 'sending')")
+    )
+    op.create_index(op.f("ix_events_delivery_id"), "events", ["delivery_id"], unique=False)
+    op.add_column(
+        "issues",
+        sa.Column("forgotten", postgresql.JSONB(astext_type=sa.Text()), server_default="{}", nullable=False),
     )
     op.add_column("issues", sa.Column("in_archive", sa.Boolean(), server_default="false", nullable=False))
     op.add_column("newsletters", sa.Column("description", sa.Text(), server_default="", nullable=False))
@@ -448,6 +454,8 @@ def downgrade() -> None:
     op.drop_column("newsletters", "privacy_url")
     op.drop_column("newsletters", "description")
     op.drop_column("issues", "in_archive")
+    op.drop_column("issues", "forgotten")
+    op.drop_index(op.f("ix_events_delivery_id"), table_name="events")
     op.drop_constraint(op.f("uq_consent_records_email_key_number"), "consent_records", type_="unique")
     op.create_index(
         op.f("ix_consent_records_email_key_newsletter_id"),
@@ -461,6 +469,7 @@ def downgrade() -> None:
     op.drop_column("consent_records", "previous")
     op.drop_column("consent_records", "number")
     op.drop_index("ix_mails_open", table_name="mails", postgresql_where=sa.text("state IN ('pending', 'sending')"))
+    op.drop_index(op.f("ix_mails_signup_id"), table_name="mails")
     op.drop_index(op.f("ix_mails_email_key_created_at"), table_name="mails")
     op.drop_index(op.f("ix_mails_created_at"), table_name="mails")
     op.drop_table("mails")
