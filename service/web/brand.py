@@ -4,12 +4,13 @@ text in it can be read."""
 from flask import Blueprint, Response, make_response, request
 
 from service.operations import newsletters
-from service.rendering.colour import contrast, mix, readable
+from service.rendering.colour import AA, contrast, mix, readable
 
 blueprint = Blueprint("brand", __name__)
 
-LIGHT_SHEET, DARK_SHEET = "#ffffff", "#1d2024"
-LIGHT_GROUND, DARK_GROUND = "#f1efea", "#131518"
+LIGHT = ("#ffffff", "#f1efea", "#f7f5f1")
+DARK = ("#1d2024", "#131518", "#24282d")
+"""Sheet, ground and wash of the pages, as their stylesheet has them: what a brand's colour is read on."""
 WHITE, BLACK = "#ffffff", "#000000"
 
 
@@ -27,27 +28,25 @@ def stylesheet(slug: str) -> Response:
 
 
 def css(colour: str) -> str:
-    """The tokens that hold the brand, for both schemes."""
-    light, dark = tokens(colour, dark=False), tokens(colour, dark=True)
-    return f":root {{ {_declare(light)} }}\n@media (prefers-color-scheme: dark) {{ :root {{ {_declare(dark)} }} }}\n"
+    """The tokens that hold the brand, for both schemes. Paper keeps its own: no band is printed on it."""
+    light, dark = _declare(tokens(colour, dark=False)), _declare(tokens(colour, dark=True))
+    return (
+        f"@media screen {{ :root {{ {light} }} }}\n"
+        f"@media screen and (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}\n"
+    )
 
 
 def tokens(colour: str, *, dark: bool) -> dict[str, str]:
-    """`band` is the masthead; `action` is what links and buttons are drawn in, readable on sheet and ground alike."""
-    sheet, ground = (DARK_SHEET, DARK_GROUND) if dark else (LIGHT_SHEET, LIGHT_GROUND)
-    band = mix(colour, DARK_GROUND, 0.25) if dark else colour
-    action = _readable_on_both(colour, sheet, ground)
-    return {
-        "band": band,
-        "on-band": _best_ink(band),
-        "action": action,
-        "on-action": _best_ink(action),
-    }
+    """`band` is the masthead; `action` is what links and buttons are drawn in, readable wherever they stand."""
+    band = mix(colour, DARK[1], 0.25) if dark else colour
+    # Saturated colours glare on dark ground long before they can be read well: there they are lightened further.
+    action = readable(colour, _hardest(DARK if dark else LIGHT), ratio=6.5 if dark else AA)
+    return {"band": band, "on-band": _best_ink(band), "action": action, "on-action": _best_ink(action)}
 
 
-def _readable_on_both(colour: str, sheet: str, ground: str) -> str:
-    """The grounds are alike: what can be read on the one that is nearer to grey can be read on the other."""
-    return readable(colour, min(sheet, ground, key=lambda one: max(contrast(one, WHITE), contrast(one, BLACK))))
+def _hardest(grounds: tuple[str, ...]) -> str:
+    """All are light or all are dark; what can be read on the one nearest to grey can be read on the others."""
+    return min(grounds, key=lambda one: max(contrast(one, WHITE), contrast(one, BLACK)))
 
 
 def _best_ink(ground: str) -> str:

@@ -1,7 +1,6 @@
 """What all pages for readers share: the language of the request, the words and formats of that language, the newsletter
 whose page it is. Views answer with `page` and nothing else."""
 
-from datetime import date, datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -9,17 +8,7 @@ from flask import Flask, Response, current_app, g, has_request_context, make_res
 from werkzeug.exceptions import HTTPException
 
 from service.domain.languages import SOURCE
-from service.languages import (
-    LANGUAGES,
-    best,
-    format_date,
-    format_datetime,
-    format_number,
-    match,
-    say,
-    say_number,
-    translation,
-)
+from service.languages import LANGUAGES, best, equip, match, say, say_number
 from service.operations import newsletters
 from service.operations.newsletters import Brand
 
@@ -29,13 +18,7 @@ _WITHOUT_WORDS = ("static", "media.", "webhooks.", "status.", "brand.")
 
 def register(app: Flask) -> None:
     """Give the templates their words, and every link of ours the language that the reader chose."""
-    app.jinja_env.add_extension("jinja2.ext.i18n")
-    app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]
-        lambda text: translation(language()).gettext(text),
-        lambda one, many, number: translation(language()).ngettext(one, many, number),
-        newstyle=True,
-    )
-    app.jinja_env.filters.update(date=_date, datetime=_datetime, number=_number)
+    equip(app.jinja_env, language)
     app.context_processor(_shared)
     app.url_defaults(_carry_choice)
 
@@ -119,15 +102,3 @@ def _can_be_opened() -> bool:
 def _carry_choice(endpoint: str, values: dict[str, Any]) -> None:
     if has_request_context() and (tag := chosen()) and not endpoint.startswith(_WITHOUT_WORDS):
         values.setdefault("lang", tag)
-
-
-def _date(value: date | datetime, zone: str = "UTC") -> str:
-    return format_date(value, language(), zone)
-
-
-def _datetime(value: datetime, zone: str = "UTC") -> str:
-    return format_datetime(value, language(), zone)
-
-
-def _number(value: float) -> str:
-    return format_number(value, language())
