@@ -12,6 +12,7 @@ app.conf.imports = ("tasks.sending", "tasks.tracking", "tasks.mail", "tasks.duti
 app.conf.beat_schedule = {
     "sweep sending": {"task": queue.SWEEP_SENDING, "schedule": 5.0},
     "sweep tracking": {"task": queue.SWEEP_TRACKING, "schedule": 15.0},
+    "sweep mail": {"task": queue.SWEEP_MAIL, "schedule": 5.0},
     "check ledgers": {"task": queue.CHECK_LEDGERS, "schedule": 300.0},
     "keep partitions": {"task": queue.KEEP_PARTITIONS, "schedule": 3600.0},
     "mail heartbeat": {"task": queue.HEARTBEAT_MAIL, "schedule": 60.0},

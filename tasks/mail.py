@@ -1,8 +1,28 @@
-"""The mails that a reader waits for have a queue and a worker of their own."""
+"""The mails that a reader waits for have a queue and a worker of their own; one sign-up, one request, one mail a task."""
 
 from service import queue
-from service.operations import upkeep
+from service.operations import linking, mailing, mailing_sending, mailing_sweep, upkeep
 from tasks.app import app
+
+
+@app.task(name=queue.ANSWER_SIGNUP)
+def answer_signup(signup_id: int) -> None:
+    mailing.answer_signup(signup_id)
+
+
+@app.task(name=queue.ANSWER_LINK_REQUEST)
+def answer_link_request(request_id: int) -> None:
+    linking.answer(request_id)
+
+
+@app.task(name=queue.SEND_MAIL)
+def send_mail(mail_id: int) -> None:
+    mailing_sending.send_mail(mail_id)
+
+
+@app.task(name=queue.SWEEP_MAIL)
+def sweep_mail() -> None:
+    mailing_sweep.sweep_mail()
 
 
 @app.task(name=queue.HEARTBEAT_MAIL)

@@ -16,12 +16,14 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from service.domain.events import Consequence, Event, EventType
+from service.domain.events import Consequence, Event, EventType, MailEvent
 
 SIGNATURE_HEADER = "X-Twilio-Email-Event-Webhook-Signature"
 TIMESTAMP_HEADER = "X-Twilio-Email-Event-Webhook-Timestamp"
 DELIVERY_ARGUMENT = "bs_delivery"
 ATTEMPT_ARGUMENT = "bs_attempt"
+MAIL_ARGUMENT = "mail"
+"""Instead of the two others, in a mail of the service itself."""
 
 _TIMESTAMP = re.compile(r"\d{10}", re.ASCII)
 _PLAIN = {
@@ -48,9 +50,11 @@ class MalformedPayloadError(ValueError):
 
 @dataclass(frozen=True)
 class Parsed:
-    """`events` in our words; `strays`: entries that carry no ids of ours; `unknown`: of a kind we do not know."""
+    """`events` in our words, and those of the service's own mails; `strays`: entries that carry no ids of ours; `unknown`: of a
+    kind we do not know."""
 
     events: list[Event]
+    mails: list[MailEvent]
     strays: int
     unknown: int
 
@@ -84,16 +88,19 @@ def check(body: bytes) -> int:
 def parse(body: bytes) -> Parsed:
     """The payload in our words, in any order and with any unknown keys. Raises MalformedPayloadError."""
     events: list[Event] = []
+    mails: list[MailEvent] = []
     strays = unknown = 0
     for entry in _entries(body):
         kind = _type(entry) if isinstance(entry, dict) else None
         if kind is None:
             unknown += 1
-        elif (event := _event(entry, kind)) is None:
-            strays += 1
-        else:
+        elif (event := _event(entry, kind)) is not None:
             events.append(event)
-    return Parsed(events, strays, unknown)
+        elif (mail := _mail_event(entry, kind)) is not None:
+            mails.append(mail)
+        else:
+            strays += 1
+    return Parsed(events, mails, strays, unknown)
 
 
 def _entries(body: bytes) -> list[Any]:
@@ -124,18 +131,13 @@ def _type(entry: Mapping[str, Any]) -> EventType | None:
 
 def _event(entry: Mapping[str, Any], kind: EventType) -> Event | None:
     at = _moment(entry.get("timestamp"))
-    delivery = entry.get(DELIVERY_ARGUMENT)
-    if (
-        at is None
-        or not isinstance(delivery, str)
-        or not (delivery.isascii() and delivery.isdigit())
-        or len(delivery) > 18
-    ):
+    delivery = _id(entry.get(DELIVERY_ARGUMENT))
+    if at is None or delivery is None:
         return None
     offset = entry.get("url_offset")
     return Event(
         type=kind,
-        delivery_id=int(delivery),
+        delivery_id=delivery,
         attempt_id=_uuid(entry.get(ATTEMPT_ARGUMENT)),
         at=at,
         detail=_detail(entry, kind),
@@ -145,6 +147,18 @@ def _event(entry: Mapping[str, Any], kind: EventType) -> Event | None:
         consequence=_consequence(entry, kind),
         leaves=kind in (EventType.UNSUBSCRIBED, EventType.COMPLAINED),
     )
+
+
+def _mail_event(entry: Mapping[str, Any], kind: EventType) -> MailEvent | None:
+    at = _moment(entry.get("timestamp"))
+    mail = _id(entry.get(MAIL_ARGUMENT))
+    return None if at is None or mail is None else MailEvent(kind, mail, at, _consequence(entry, kind))
+
+
+def _id(value: object) -> int | None:
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 18:
+        return int(value)
+    return None
 
 
 def _consequence(entry: Mapping[str, Any], kind: EventType) -> Consequence | None:

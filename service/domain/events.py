@@ -58,3 +58,13 @@ class Event:
             self.attempt_number,
         )
         return hashlib.sha256("\x1f".join(parts).encode()).digest()[:16]
+
+
+@dataclass(frozen=True)
+class MailEvent:
+    """One thing that happened to one mail of the service itself. Only its first times are kept, so it needs no key."""
+
+    type: EventType
+    mail_id: int
+    at: datetime
+    consequence: Consequence | None = None

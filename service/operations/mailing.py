@@ -1,10 +1,55 @@
-"""Asks for the mails of the service itself: one row each, rung for after the commit. Refuses to write to anybody here: who
-gets what is read again when the mail is sent."""
+"""Decides what a sign-up is answered with, and asks for the mails of the service itself: one row each, rung for after the
+commit. Refuses to write to anybody here: the address, and whether it may be written to, are read when the mail is sent."""
+
+import json
+from dataclasses import dataclass
+
+import structlog
 
 from service import queue
-from service.db import Transaction
+from service.db import Transaction, transaction
+from service.operations.limits import ADDRESS_SPAN, MAILS_PER_ADDRESS, RESEND_AFTER, SAME_NEWSLETTERS_SPAN
+from service.settings import current
 
-KINDS = ("confirm", "known", "welcome", "manage", "change-old", "change-new", "changed")
+log = structlog.get_logger(__name__)
+
+# One answer at a time, in all workers: a hundred sign-ups of one address, and the last place under the cap, are decided in
+# an order. Cheap: an answer takes a few milliseconds, the mail that it asks for ten times as long.
+_ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('broadsheet answer sign-up'))"
+_TAKE = "SELECT id, email_key, language, choices, flags FROM signups WHERE id = :id AND state = 'pending' FOR UPDATE"
+# Who left everything may come back by confirming; all other reasons are not lifted by a form.
+_SUPPRESSED = """
+    SELECT EXISTS (SELECT FROM suppressions WHERE email_key = :key AND lifted_at IS NULL AND kind <> 'left-all')
+"""
+# Whoever is subscribed but would get no issue is asked again: the new answer gives what is missing.
+_KNOWN = """
+    SELECT count(*) FROM subscribers s JOIN subscriptions n ON n.subscriber_id = s.id JOIN newsletters w ON w.id = n.newsletter_id
+    WHERE s.email_key = :key AND n.newsletter_id = ANY(:newsletters) AND n.state = 'active'
+      AND (n.expires_at IS NULL OR n.expires_at > clock_timestamp())
+      AND (NOT w.needs_export_consent OR n.export_consent = 'agreed')
+"""
+# What was never sent does not count. `again`: somebody pressed "Send it again", after the pause, within the month's limit.
+_LIMITED = """
+    SELECT count(*) >= :most OR (NOT :again AND coalesce(bool_or(
+        m.kind = :kind AND m.created_at > clock_timestamp() - :same_span AND g.choices @> CAST(:choices AS jsonb)), false))
+    FROM mails m LEFT JOIN signups g ON g.id = m.signup_id
+    WHERE m.email_key = :key AND m.kind IN ('confirm', 'known') AND m.state <> 'failed'
+      AND m.created_at > clock_timestamp() - :span
+"""
+ROOM = """
+    SELECT :cap - count(*) FROM mails WHERE kind IN ('confirm', 'known') AND created_at > clock_timestamp() - interval '1 hour'
+"""
+AGAIN = "again"
+"""Among a sign-up's flags while it awaits its answer: this one is a repetition that the reader asked for."""
+
+
+@dataclass(frozen=True)
+class _Signup:
+    id: int
+    email_key: bytes
+    language: str
+    newsletters: list[int]
+    again: bool
 
 
 def ask_for(
@@ -21,9 +66,9 @@ def ask_for(
 ) -> int:
     """Ask for one mail; it leaves after the commit. Returns its id.
 
-    `email_key` is the key of the address that it will go to. The address itself is read when the mail is sent: of a `confirm`
-    or `known` from its sign-up, of a `change-new` from its address change, of a `changed` from its address change where the
-    key is the new address's and from nowhere else, of all others from the subscriber. `manage` needs the link, too.
+    `email_key` is the key of the address that it is for: the mail is not sent when the address it would go to has another.
+    That address is read from the sign-up (`confirm`, `known`), the address change (`change-new`), or else the subscriber.
+    `manage` needs its link, `change-old` and `change-new` their address change.
     """
     mail_id: int = tx.execute(
         """INSERT INTO mails (kind, email_key, language, newsletter_id, signup_id, subscriber_id, link_id, address_change_id, rung_at)
@@ -39,3 +84,79 @@ def ask_for(
     ).scalar_one()
     tx.enqueue(queue.SEND_MAIL, mail_id)
     return mail_id
+
+
+def answer_signup(signup_id: int) -> None:
+    """Decide what the sign-up is answered with, once. It stays pending while the installation's mails of this hour are used
+    up, and is answered later; every other decision is for good, unless the reader asks again."""
+    with transaction() as tx:
+        tx.execute(_ONE_AT_A_TIME)
+        row = tx.execute(_TAKE, id=signup_id).one_or_none()
+        if row is None:
+            return
+        newsletters = sorted({int(choice["newsletter"]) for choice in row.choices})
+        signup = _Signup(row.id, bytes(row.email_key), row.language, newsletters, AGAIN in row.flags)
+        if (state := _decide(tx, signup)) is None:
+            log.warning("sign-up waits: the mails of this hour are used up", signup=signup.id)
+            return
+        tx.execute(
+            "UPDATE signups SET state = :state, flags = array_remove(flags, :again) WHERE id = :id",
+            state=state,
+            again=AGAIN,
+            id=signup.id,
+        )
+        if (kind := {"asked": "confirm", "known": "known"}.get(state)) is not None:
+            ask_for(
+                tx,
+                kind,
+                email_key=signup.email_key,
+                language=signup.language,
+                newsletter_id=signup.newsletters[0],
+                signup_id=signup.id,
+            )
+    log.info("sign-up answered", signup=signup.id, state=state)
+
+
+def _decide(tx: Transaction, signup: _Signup) -> str | None:
+    """The state that the sign-up comes to, or None while it must wait."""
+    if tx.execute(_SUPPRESSED, key=signup.email_key).scalar_one():
+        return "suppressed"
+    active = tx.execute(_KNOWN, key=signup.email_key, newsletters=signup.newsletters).scalar_one()
+    state, kind = ("known", "known") if active == len(signup.newsletters) else ("asked", "confirm")
+    limited = tx.execute(
+        _LIMITED,
+        key=signup.email_key,
+        kind=kind,
+        choices=json.dumps([{"newsletter": newsletter} for newsletter in signup.newsletters]),
+        again=signup.again,
+        most=MAILS_PER_ADDRESS,
+        same_span=SAME_NEWSLETTERS_SPAN,
+        span=ADDRESS_SPAN,
+    ).scalar_one()
+    if limited:
+        return "limited"
+    return state if room(tx) > 0 else None
+
+
+def room(tx: Transaction) -> int:
+    """How many more mails may answer sign-ups in this hour: whoever floods the form must not make us flood others."""
+    left: int = tx.execute(ROOM, cap=current().signup_mails_per_hour).scalar_one()
+    return left
+
+
+def resend(signup_id: int) -> bool:
+    """Answer the sign-up again because its reader pressed "Send it again". False when that was done less than a minute ago, or
+    there is nothing more to answer; says nothing of what the answer is."""
+    with transaction() as tx:
+        again = tx.execute(
+            """UPDATE signups SET state = 'pending', rung_at = clock_timestamp(), flags = array_append(array_remove(flags, :again), :again)
+               WHERE id = :id AND state IN ('asked', 'known', 'limited', 'suppressed') AND coalesce(rung_at, created_at) < clock_timestamp() - :pause
+               RETURNING id""",
+            id=signup_id,
+            again=AGAIN,
+            pause=RESEND_AFTER,
+        ).scalar_one_or_none()
+        if again is None:
+            return False
+        tx.enqueue(queue.ANSWER_SIGNUP, signup_id)
+    return True

@@ -17,6 +17,7 @@ from service.domain.events import Event, EventType
 from service.errors import Invalid
 from service.operations.auditing import audit
 from service.operations.bells import close_if_done
+from service.operations.mailing_events import take_mail_events
 from service.operations.recording import accept_late
 from service.operations.suppressing import suppress, withdraw
 from service.settings import current
@@ -128,6 +129,7 @@ def _take(tx: Transaction, body: bytes) -> tuple[list[int], Counter[str]]:
     known = _deliveries(tx, {event.delivery_id for event in parsed.events})
     events = {event.key: event for event in parsed.events if event.delivery_id in known}
     counts = Counter(strays=parsed.strays + sum(event.delivery_id not in known for event in parsed.events))
+    counts["strays"] += take_mail_events(tx, parsed.mails)
     fresh = _insert(tx, events, known)
     counts["fresh"] = len(fresh)
     _write_facts(tx, events.values(), known)
@@ -212,4 +214,4 @@ def _act(tx: Transaction, event: Event, delivery: _Known) -> None:
     if event.consequence is not None:
         suppress(tx, delivery.email_key, kind=event.consequence.value, source=f"event: {event.type}", at=at)
     if event.leaves and delivery.subscription_id is not None:
-        withdraw(tx, delivery.subscription_id, method=f"event: {event.type}", at=at)
+        withdraw(tx, delivery.subscription_id, method=f"event-{event.type}", at=at)

@@ -1,0 +1,52 @@
+"""What SendGrid tells of the service's own mails: that it took them, that they arrived or came back, and whom not to write to
+again. Acts only on mails that were handed over; any order and any repetition come to the same."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from service.db import Transaction
+from service.domain.events import EventType, MailEvent
+from service.operations.suppressing import suppress, withdraw
+
+# Any event proves that SendGrid took it, whatever became of the answer to our POST. One that was refused, or not tried, is
+# proved by nothing.
+_FACTS = """
+    UPDATE mails m SET state = 'sent', reason = CASE WHEN m.state = 'sent' THEN m.reason END, lease_until = NULL,
+        sent_at = coalesce(m.sent_at, clock_timestamp()),
+        delivered_at = least(m.delivered_at, x.delivered_at), bounced_at = least(m.bounced_at, x.bounced_at)
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:delivered AS timestamptz[]), CAST(:bounced AS timestamptz[])) AS x (id, delivered_at, bounced_at)
+    WHERE m.id = x.id
+"""
+_OURS = """
+    SELECT m.id, m.email_key, m.created_at, n.id AS subscription_id FROM mails m
+    LEFT JOIN subscriptions n ON n.subscriber_id = m.subscriber_id AND n.newsletter_id = m.newsletter_id AND m.kind = 'welcome'
+    WHERE m.id = ANY(:ids) AND m.state IN ('sending', 'sent', 'unknown') ORDER BY m.id FOR NO KEY UPDATE OF m
+"""
+_CAME_BACK = (EventType.BOUNCED, EventType.DROPPED)
+
+
+def take_mail_events(tx: Transaction, events: Sequence[MailEvent]) -> int:
+    """Record the events. Returns how many are about no mail of ours, and did nothing."""
+    if not events:
+        return 0
+    ours = {row.id: row for row in tx.execute(_OURS, ids=sorted({event.mail_id for event in events}))}
+    known = [event for event in events if event.mail_id in ours]
+    tx.execute(
+        _FACTS,
+        ids=list(ours),
+        delivered=[_first(known, mail_id, (EventType.DELIVERED,)) for mail_id in ours],
+        bounced=[_first(known, mail_id, _CAME_BACK) for mail_id in ours],
+    )
+    for event in sorted(known, key=lambda one: (one.mail_id, one.at)):
+        mail = ours[event.mail_id]
+        # Whatever the provider's clock says, it happened after the mail was asked for.
+        at = max(event.at, mail.created_at)
+        if event.consequence is not None:
+            suppress(tx, bytes(mail.email_key), kind=event.consequence.value, source=f"event: {event.type}", at=at)
+        if event.type in (EventType.COMPLAINED, EventType.UNSUBSCRIBED) and mail.subscription_id is not None:
+            withdraw(tx, mail.subscription_id, method=f"event-{event.type}", at=at)
+    return len(events) - len(known)
+
+
+def _first(events: Iterable[MailEvent], mail_id: int, kinds: Sequence[EventType]) -> datetime | None:
+    return min((event.at for event in events if event.mail_id == mail_id and event.type in kinds), default=None)
