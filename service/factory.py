@@ -6,7 +6,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from service import db
 from service.settings import ROOT, Settings
 from service.web import brand, faults, frame, media, status, webhooks
-from service.web.public import leaving
+from service.web.public import archive, feeds, leaving
 from service.web.security import secure
 from service.wiring import check_installation, wire
 
@@ -28,7 +28,15 @@ def create_app(chosen: Settings) -> Flask:
     if chosen.trusted_proxies:
         hops = chosen.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
-    for blueprint in (leaving.blueprint, webhooks.blueprint, media.blueprint, status.blueprint, brand.blueprint):
+    for blueprint in (
+        leaving.blueprint,
+        archive.blueprint,
+        feeds.blueprint,
+        webhooks.blueprint,
+        media.blueprint,
+        status.blueprint,
+        brand.blueprint,
+    ):
         app.register_blueprint(blueprint)
     frame.register(app)
     faults.register(app)

@@ -46,7 +46,7 @@ def inner_html(tree: HtmlElement) -> str:
 def _name_headings(trees: list[HtmlElement], wanted: set[str]) -> None:
     for tree in trees:
         for heading in tree.iter(*_HEADINGS):
-            if (name := _slug(heading.text_content())) in wanted and not heading.get("id"):
+            if (name := slug(heading.text_content())) in wanted and not heading.get("id"):
                 heading.set("id", name)
                 wanted.discard(name)
                 place = lxml.html.Element("a", name=name)
@@ -54,7 +54,8 @@ def _name_headings(trees: list[HtmlElement], wanted: set[str]) -> None:
                 heading.insert(0, place)
 
 
-def _slug(text: str) -> str:
+def slug(text: str) -> str:
+    """The words of a heading as the name of its place; letters of any script stay."""
     words = re.sub(r"[^\w\s-]", "", unicodedata.normalize("NFC", text).lower())
     return re.sub(r"[\s_]+", "-", words.strip())
 
