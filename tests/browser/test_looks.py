@@ -133,3 +133,86 @@ def test_every_part_fits_and_can_be_read_and_hit(parts: str, look: Open, languag
         assert seen.page.locator("html").get_attribute("lang") == language
         assert seen.complaints() == [], f"{width} pixels"
         assert small_targets(seen.page) == [], f"{width} pixels"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_part_can_be_read_in_any_newsletters_colours(parts: str, look: Open, scheme: str) -> None:
+    for slug in COLOURS:
+        seen = look(390, scheme)
+        seen.page.goto(f"{parts}/{slug}")
+        assert seen.complaints() == [], slug
+
+
+@pytest.mark.parametrize("direction", ["ltr", "rtl"])
+def test_nothing_is_cut_off_when_letters_are_twice_as_large_or_run_the_other_way(
+    parts: str, look: Open, direction: str
+) -> None:
+    seen = look(640)
+    seen.page.goto(f"{parts}/plain?lang=de")
+    seen.page.evaluate(
+        f"document.documentElement.style.fontSize = '200%'; document.documentElement.dir = '{direction}'"
+    )
+    seen.errors.clear()
+    assert seen.complaints() == []
+
+
+def test_what_went_wrong_is_the_first_thing_met_and_leads_to_its_field(parts: str, look: Open) -> None:
+    page = look(390, script=False).page
+    page.goto(f"{parts}/plain")
+    for name in ("address", "agreed", "topic"):
+        page.goto(f"{parts}/plain")
+        assert page.locator(".errors:focus").count() == 1
+        page.locator(f".errors a[href='#{name}']").press("Enter")
+        assert page.locator(f"#{name}:focus").count() == 1
+    described = page.locator("#address").get_attribute("aria-describedby")
+    assert described == "address-hint address-error"
+    assert page.locator("[aria-invalid=true]").count() == 2
+
+
+def test_the_words_beside_a_box_tick_it(parts: str, look: Open) -> None:
+    page = look(320).page
+    page.goto(f"{parts}/plain")
+    label = page.locator("label[for=agreed]")
+    box = label.bounding_box()
+    assert box
+    label.click(position={"x": box["width"] - 4, "y": box["height"] - 4})
+    assert page.locator("#agreed").is_checked()
+
+
+def test_focus_is_seen_on_everything_that_can_have_it(parts: str, look: Open) -> None:
+    page = look(768).page
+    page.goto(f"{parts}/plain")
+    places = page.locator("main :is(a, button, input, select, textarea, summary), footer a").count()
+    # Three radio buttons are one stop.
+    stops = places - 2
+    unseen = []
+    for _ in range(stops):
+        page.keyboard.press("Tab")
+        style = page.evaluate(
+            "(() => { const s = getComputedStyle(document.activeElement); return [document.activeElement.outerHTML, s.outlineStyle, parseFloat(s.outlineWidth)] })()"
+        )
+        if style[1] == "none" or style[2] < 2:
+            unseen.append(style)
+    assert unseen == []
+
+
+def test_the_parts_stand_in_forced_colours_and_on_paper(parts: str, look: Open) -> None:
+    seen = look(768)
+    seen.page.emulate_media(forced_colors="active")
+    seen.page.goto(f"{parts}/yellow")
+    assert seen.complaints() == []
+    seen.page.emulate_media(forced_colors="none", media="print")
+    assert not seen.page.locator(".languages").is_visible()
+    assert not seen.page.get_by_role("button").first.is_visible()
+    ink = seen.page.evaluate("getComputedStyle(document.querySelector('.masthead')).color")
+    assert ink == "rgb(0, 0, 0)", "no band is printed, so the name is dark"
+
+
+def test_nothing_moves_for_those_who_asked_for_stillness(parts: str, look: Open) -> None:
+    page = look(768).page
+    page.emulate_media(reduced_motion="reduce")
+    page.goto(f"{parts}/plain")
+    moving = page.evaluate(
+        "[...document.querySelectorAll('*')].filter(one => parseFloat(getComputedStyle(one).transitionDuration) > 0).length"
+    )
+    assert moving == 0
