@@ -18,7 +18,17 @@ NAMES = [str(p.relative_to(ROOT)) for p in SOURCES]
 SAFE = {"GET", "HEAD", "OPTIONS"}
 
 PROTECTED = {
+    "subscribing.subscribe": "a form that we sealed; all it can do is ask the address's own mailbox",
+    "subscribing.again": "the sealed cookie of the sign-up, which other sites' forms do not send",
+    "confirming.confirm": "the signed token in the address",
+    "api_signups.subscribe": "a form that we sealed, in JSON, from a site that the newsletter names",
     "leaving.leave": "the signed token in the address",
+    "leaving.pause": "the signed token in the address",
+    "leaving.tracking": "the signed token in the address",
+    "leaving.link": "the signed token in the address; what it asks for goes to the reader's own mailbox",
+    "leaving.undo": "the token, and the ticket of the page that was shown after leaving or pausing",
+    "leaving.reason": "the token, and the ticket of the page that was shown after leaving",
+    "leaving.leave_all": "the token, and the ticket of the page that was shown after leaving",
     "webhooks.sendgrid": "SendGrid's signature over the body",
 }
 """Every route that changes something, and what it demands before it does."""

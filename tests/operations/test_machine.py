@@ -23,7 +23,7 @@ from service import queue
 from service.db import transaction
 from service.domain.outcomes import Answer, Verdict
 from service.errors import Conflict
-from service.operations import preparing, reporting, scheduling, sending, subscribing, suppressing, sweeping, tracking
+from service.operations import leaving, preparing, reporting, scheduling, sending, suppressing, sweeping, tracking
 from service.operations.sending import Claim
 from service.settings import Settings, configure
 from service.tokens import Purpose, Signer
@@ -126,7 +126,7 @@ class Sending(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, READERS - 1))
     def leave(self, which: int) -> None:
-        subscribing.leave(Signer(Purpose.LEAVE).sign(self.subscriptions[which]), method="page")
+        leaving.leave(Signer(Purpose.LEAVE).sign(self.subscriptions[which]), method="page")
         self.gone.add(self.subscriptions[which])
 
     @rule(which=st.integers(0, READERS - 1))

@@ -9,7 +9,7 @@ import pytest
 
 from service import queue, tokens
 from service.db import transaction
-from service.operations import preparing, reporting, scheduling, sending, subscribing, sweeping
+from service.operations import leaving, preparing, reporting, scheduling, sending, sweeping
 from service.operations.sending import _arm, _claim
 from service.settings import Settings
 from service.tokens import Purpose, Signer
@@ -108,7 +108,7 @@ def test_every_candidate_gets_a_delivery_and_the_excluded_ones_a_reason(
 
 def test_who_leaves_between_freeze_and_claim_gets_nothing(drain: Drain, sandbox: Sandbox, small: Settings) -> None:
     issue, subscriptions = scheduled(20, drain)
-    assert subscribing.leave(Signer(Purpose.LEAVE).sign(subscriptions[3]), method="one-click")
+    assert leaving.leave(Signer(Purpose.LEAVE).sign(subscriptions[3]), method="one-click").fresh
     drain()
     assert book(issue)["excluded"] == {"left": 1}
     assert sandbox.messages("reader00003@readers.example") == []

@@ -14,7 +14,7 @@ from sqlalchemy import make_url
 
 from service import queue, wiring
 from service.errors import BroadsheetError
-from service.operations import importing, repeating, reporting, scheduling, sending, subscribing, sweeping
+from service.operations import importing, leaving, repeating, reporting, scheduling, sending, sweeping
 from service.operations.authoring import Source
 from service.operations.repeating import Plan
 from service.settings import Settings
@@ -126,7 +126,7 @@ def test_who_leaves_while_arming_waits_for_a_lock_gets_nothing(
     worker = threading.Thread(target=sending._send, args=(claim,))
     worker.start()
     time.sleep(sending.GREATEST_AGE + 0.5)
-    assert subscribing.leave(Signer(Purpose.LEAVE).sign(subscriptions[0]), method="one-click")
+    assert leaving.leave(Signer(Purpose.LEAVE).sign(subscriptions[0]), method="one-click").fresh
     other.rollback()
     worker.join()
     assert (sandbox.stats["requests"], book(issue)["pending"]) == (0, 2)
@@ -170,7 +170,7 @@ def test_leaving_is_in_force_though_its_count_cannot_be_written(
     sql("ALTER TABLE deliveries RENAME COLUMN unsubscribed_at TO away")
     try:
         subscription = sql("SELECT id FROM subscriptions")[0][0]
-        assert subscribing.leave(Signer(Purpose.LEAVE).sign(subscription), method="one-click")
+        assert leaving.leave(Signer(Purpose.LEAVE).sign(subscription), method="one-click").fresh
     finally:
         sql("ALTER TABLE deliveries RENAME COLUMN away TO unsubscribed_at")
     assert sql("SELECT state FROM subscriptions") == [("unsubscribed",)]
