@@ -42,12 +42,13 @@ _CANDIDATES = """
         ({tracked}) AS tracked,
         CASE
             WHEN EXISTS (SELECT FROM suppressions p WHERE p.email_key = s.email_key AND p.lifted_at IS NULL) THEN '{suppressed}'
+            WHEN w.needs_export_consent AND n.export_consent <> 'agreed' THEN '{no_export_consent}'
             WHEN n.expires_at <= clock_timestamp() THEN '{expired}'
             WHEN n.paused_until > clock_timestamp() THEN '{paused}'
             WHEN {had_it} THEN '{already_sent}'
             WHEN {missing} OR {bytes} > {reader_bytes} THEN '{render_error}'
         END AS excluded
-    FROM subscriptions n JOIN subscribers s ON s.id = n.subscriber_id
+    FROM subscriptions n JOIN subscribers s ON s.id = n.subscriber_id JOIN newsletters w ON w.id = n.newsletter_id
     WHERE n.newsletter_id = :newsletter AND n.state = 'active' {only}
 """
 _HAD_IT = """EXISTS (

@@ -50,12 +50,14 @@ _EXCLUDE = """
             WHEN s.email_key <> d.email_key THEN :address_changed
             WHEN EXISTS (SELECT FROM suppressions p WHERE p.email_key = d.email_key AND p.lifted_at IS NULL) THEN :suppressed
             WHEN n.state <> 'active' THEN :left
+            WHEN w.needs_export_consent AND n.export_consent <> 'agreed' THEN :no_export_consent
             WHEN n.expires_at <= clock_timestamp() THEN :expired
             WHEN n.paused_until > clock_timestamp() THEN :paused
         END AS reason
         FROM deliveries d
         LEFT JOIN subscribers s ON s.id = d.subscriber_id
         LEFT JOIN subscriptions n ON n.id = d.subscription_id
+        LEFT JOIN newsletters w ON w.id = n.newsletter_id
         WHERE d.batch_id = :batch AND d.excluded IS NULL AND d.failed IS NULL
     ) x
     WHERE d.id = x.id AND x.reason IS NOT NULL
@@ -176,7 +178,15 @@ def _claim(batch_id: int) -> Claim | None:
 
 _REASONS = {
     reason.value: reason.value
-    for reason in (Reason.ERASED, Reason.ADDRESS_CHANGED, Reason.SUPPRESSED, Reason.LEFT, Reason.EXPIRED, Reason.PAUSED)
+    for reason in (
+        Reason.ERASED,
+        Reason.ADDRESS_CHANGED,
+        Reason.SUPPRESSED,
+        Reason.LEFT,
+        Reason.NO_EXPORT_CONSENT,
+        Reason.EXPIRED,
+        Reason.PAUSED,
+    )
 }
 
 
