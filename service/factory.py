@@ -6,7 +6,8 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from service import db
 from service.settings import ROOT, Settings
 from service.web import brand, faults, frame, media, status, webhooks
-from service.web.public import archive, feeds, leaving
+from service.web.api import signups
+from service.web.public import archive, confirming, feeds, leaving, subscribing
 from service.web.security import secure
 from service.wiring import check_installation, wire
 
@@ -29,6 +30,9 @@ def create_app(chosen: Settings) -> Flask:
         hops = chosen.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     for blueprint in (
+        subscribing.blueprint,
+        confirming.blueprint,
+        signups.blueprint,
         leaving.blueprint,
         archive.blueprint,
         feeds.blueprint,

@@ -27,9 +27,19 @@ _ROLES = """
 """
 ROLES = frozenset(_ROLES.split())
 
+_EAST_ASIAN = frozenset(("CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "HANGUL", "BOPOMOFO"))
+"""First words of the names that Unicode gives to letters of scripts that are written together."""
+
 
 class AddressError(ValueError):
-    """The text is no address that can be written to; says in one sentence what to change. Never holds the text itself."""
+    """The text is no address that can be written to; says in one sentence what to change. Never holds the text itself.
+
+    `text` is the sentence to be translated, with its `values` as %(name)s.
+    """
+
+    def __init__(self, text: str, **values: int) -> None:
+        super().__init__(text % values)
+        self.text, self.values = text, values
 
 
 class Address(NamedTuple):
@@ -73,7 +83,11 @@ def _normalise_unusual(clean: str) -> Address:
     domain = _ascii_domain(domain.removesuffix("."))
     address = f"{local}@{domain}"
     if len(address) > MAXIMUM_LENGTH:
-        raise AddressError(f"The address has {len(address)} characters; at most {MAXIMUM_LENGTH} can be sent to.")
+        raise AddressError(
+            "The address has %(count)s characters; at most %(most)s can be sent to.",
+            count=len(address),
+            most=MAXIMUM_LENGTH,
+        )
     _ask_validator(local, domain)
     return Address(address, f"{local.lower()}@{domain}", domain)
 
@@ -86,7 +100,7 @@ def _refuse_characters(clean: str) -> None:
     if "＠" in clean:
         raise AddressError("The address has a full-width ＠; write a plain @.")
     if clean.count("@") > 1 and re.search(r"[,;\s/|]", clean):
-        raise AddressError("The field holds several addresses; give each a row of its own.")
+        raise AddressError("The field holds several addresses; keep one, and give each of the others its own.")
     if "<" in clean or ">" in clean:
         raise AddressError("The field holds more than the address; keep only what stands between < and >.")
 
@@ -110,12 +124,12 @@ def _split(clean: str) -> tuple[str, str]:
 
 def _check_local(local: str) -> None:
     if not local.isascii():
-        raise AddressError(
-            "SendGrid cannot send to letters such as ü or 王 before the @; ask the reader for another address."
-        )
+        raise AddressError("SendGrid cannot send to letters such as ü or 王 before the @; another address is needed.")
     if len(local) > MAXIMUM_LOCAL_LENGTH:
         raise AddressError(
-            f"The part before the @ has {len(local)} characters; at most {MAXIMUM_LOCAL_LENGTH} are allowed."
+            "The part before the @ has %(count)s characters; at most %(most)s are allowed.",
+            count=len(local),
+            most=MAXIMUM_LOCAL_LENGTH,
         )
     if local.startswith(".") or local.endswith(".") or ".." in local:
         raise AddressError("The part before the @ begins or ends with a dot, or has two in a row; correct it.")
@@ -134,6 +148,7 @@ def _ascii_domain(domain: str) -> str:
                 "The part after the @ is no domain that can be registered; correct its spelling."
             ) from None
     domain = domain.lower()
+    _refuse_look_alikes(domain)
     if "." not in domain:
         raise AddressError("The domain after the @ has no dot; write it in full, such as example.com.")
     labels = domain.split(".")
@@ -144,6 +159,23 @@ def _ascii_domain(domain: str) -> str:
     if not labels[-1][-1].isalpha() or len(labels[-1]) < 2:
         raise AddressError("The domain after the @ must end in a name such as .com or .org; correct it.")
     return domain
+
+
+def _refuse_look_alikes(domain: str) -> None:
+    """One label in Latin and Cyrillic, or the like, is written so in order to look like another one. Chinese, Japanese and
+    Korean do mix with Latin."""
+    for label in domain.split("."):
+        if not label.startswith(_ENCODED_LABEL):
+            continue
+        try:
+            shown = idna.decode(label)
+        except (idna.IDNAError, UnicodeError):
+            continue  # the checks below say what is wrong with it
+        scripts = {unicodedata.name(letter, "").partition(" ")[0] for letter in shown if letter.isalpha()}
+        if len(scripts - _EAST_ASIAN) + bool(scripts & _EAST_ASIAN and scripts - _EAST_ASIAN - {"LATIN"}) > 1:
+            raise AddressError(
+                "The domain after the @ mixes letters of two scripts that look alike; type it anew instead of pasting it."
+            )
 
 
 def _ask_validator(local: str, domain: str) -> None:

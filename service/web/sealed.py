@@ -8,7 +8,16 @@ from flask import Response, request
 from service.settings import current
 from service.tickets import seal, seal_for_good, unseal, unseal_for_good
 
-__all__ = ["drop_cookie", "read_cookie", "seal", "seal_for_good", "set_cookie", "unseal", "unseal_for_good"]
+__all__ = [
+    "drop_cookie",
+    "is_from_our_page",
+    "read_cookie",
+    "seal",
+    "seal_for_good",
+    "set_cookie",
+    "unseal",
+    "unseal_for_good",
+]
 
 
 def set_cookie(response: Response, name: str, value: str, max_age: timedelta) -> None:
@@ -35,3 +44,11 @@ def _is_secure() -> bool:
 def _full(name: str) -> str:
     """With the prefix, a browser takes the cookie from this host alone, and over https alone; it refuses it over http."""
     return f"__Host-{name}" if _is_secure() else name
+
+
+def is_from_our_page() -> bool:
+    """Whether a form was sent by a page of this very site: only then may the browser be given a cookie for it."""
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is None or site == "none":
+        return request.headers.get("Origin") == current().public_url
+    return site == "same-origin"

@@ -25,6 +25,8 @@ from service.domain.addresses import AddressError, looks_like_role, normalise
         ("ann@例子.测试", "ann@xn--fsqu00a.xn--0zwm56d", "ann@xn--fsqu00a.xn--0zwm56d"),
         ("ann@straße.invalid", "ann@xn--strae-oqa.invalid", "ann@xn--strae-oqa.invalid"),
         ("ann@firm.test", "ann@firm.test", "ann@firm.test"),
+        ("ann@пример.example", "ann@xn--e1afmkfd.example", "ann@xn--e1afmkfd.example"),
+        ("ann@例子mail.example", "ann@xn--mail-zu6fl73d.example", "ann@xn--mail-zu6fl73d.example"),
         ("ann@firm.invalid", "ann@firm.invalid", "ann@firm.invalid"),
     ],
 )
@@ -76,6 +78,10 @@ def test_an_address_is_tidied_and_its_reader_told(typed: str, address: str, norm
         (f"ann@{'a.' * 130}com", "at most 254"),
         ("ann@xn--a.example", "no domain that can be registered"),
         ("ann@☃.example", "no domain that can be registered"),
+        ("ann@exаmple.com", "two scripts that look alike"),
+        ("ann@xn--exmple-4nf.com", "two scripts that look alike"),
+        ("ann@gοοgle.example", "two scripts that look alike"),
+        ("ann@例子д.example", "two scripts that look alike"),
     ],
 )
 def test_what_cannot_be_written_to_is_refused_with_advice(typed: str, advice: str) -> None:
