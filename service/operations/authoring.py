@@ -19,6 +19,7 @@ from service.operations.auditing import audit
 from service.operations.requests import MEDIA_ORIGIN
 from service.rendering.drafts import Draft, draft_from_text
 from service.rendering.newsletter import Masthead, Picture, Rendered, RenderError, local_pictures, render
+from service.rendering.web_version import put
 
 LARGEST_SOURCE = 2 * 1024 * 1024
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
@@ -190,6 +191,7 @@ def masthead_of(row: Mapping[str, Any]) -> Masthead:
         language=row["language"],
         design=row["design"],
         brand_colour=row["brand_colour"],
+        has_archive=row["has_archive"],
     )
 
 
@@ -283,10 +285,11 @@ def _fields(tx: Transaction, newsletter_id: int) -> frozenset[str]:
 
 
 def content_hash(newsletter: Mapping[str, Any], rendered: Rendered) -> bytes:
-    """Over everything that a reader would see: HTML, text, subject, preheader, sender, reply-to and the tags' fallbacks."""
+    """Over everything that a reader would see: HTML, text, subject, preheader, sender, reply-to and the tags' fallbacks. Not over
+    the line that leads to the archive: who opens one must not send the same words twice."""
     content = [
-        rendered.html,
-        rendered.text,
+        put(rendered.html, None),
+        put(rendered.text, None),
         rendered.subject,
         rendered.preheader,
         newsletter["sender_name"],
@@ -303,8 +306,8 @@ def _insert(
     alphabet = string.ascii_letters + string.digits
     policy = newsletter["tracking_policy"]
     issue_id: int = tx.execute(
-        """INSERT INTO issues (newsletter_id, subject, source, content_hash, audience, audience_hash, sender_name, sender_address, reply_to, tracking_policy, marker)
-           VALUES (:newsletter, :subject, :source, :hash, CAST(:audience AS jsonb), :audience_hash, :sender_name, :sender_address, :reply_to, :policy, :marker) RETURNING id""",
+        """INSERT INTO issues (newsletter_id, subject, source, content_hash, audience, audience_hash, sender_name, sender_address, reply_to, tracking_policy, marker, in_archive)
+           VALUES (:newsletter, :subject, :source, :hash, CAST(:audience AS jsonb), :audience_hash, :sender_name, :sender_address, :reply_to, :policy, :marker, :in_archive) RETURNING id""",
         newsletter=newsletter["id"],
         subject=without_reader(rendered, rendered.subject),
         source=source.markdown,
@@ -316,6 +319,7 @@ def _insert(
         reply_to=newsletter["reply_to"],
         policy=policy,
         marker="".join(secrets.choice(alphabet) for _ in range(10)),
+        in_archive=newsletter["has_archive"],
     ).scalar_one()
     tx.execute(
         """INSERT INTO variants (issue_id, language, subject, preheader, html, text, tags)

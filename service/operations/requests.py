@@ -9,6 +9,7 @@ from typing import Any
 from service.clients.sendgrid_events import ATTEMPT_ARGUMENT, DELIVERY_ARGUMENT
 from service.db import Transaction
 from service.domain.personalisation import LEAVE_URL, Tag, resolve
+from service.rendering.web_version import put
 from service.settings import current
 from service.tokens import Purpose, Signer
 
@@ -18,7 +19,7 @@ when the service moves."""
 
 _CONTENT = """
     SELECT c.tracked, v.id AS variant_id, i.id AS issue_id, i.marker, i.sender_name, i.sender_address, i.reply_to, i.tracking_policy,
-        w.name, w.slug
+        w.name, w.slug, w.has_archive AND i.in_archive AS has_web_version
     FROM cohorts c JOIN variants v ON v.id = c.variant_id JOIN issues i ON i.id = c.issue_id JOIN newsletters w ON w.id = i.newsletter_id
     WHERE c.id = :cohort
 """
@@ -56,7 +57,7 @@ def content_of(tx: Transaction, cohort_id: int) -> Content:
     """The content that a cohort's batches share."""
     row = tx.execute(_CONTENT, cohort=cohort_id).mappings().one()
     host = current().public_url.split("://", 1)[-1].split(":", 1)[0]
-    subject, html, text, tags, markers = _variant(tx, row["variant_id"], row["marker"])
+    subject, html, text, tags, markers = _variant(tx, row["variant_id"], row["marker"], _web_version(dict(row)))
     return Content(
         issue_id=row["issue_id"],
         variant_id=row["variant_id"],
@@ -80,22 +81,28 @@ class _Variants:
     """The last few variants that this process sent. The marker is random per issue, so a key never means two contents."""
 
     def __init__(self, largest: int) -> None:
-        self._kept: dict[tuple[int, str], _Loaded] = {}
+        self._kept: dict[tuple[int, str, str | None], _Loaded] = {}
         self._largest = largest
 
-    def get(self, tx: Transaction, variant_id: int, marker: str) -> _Loaded:
-        if (found := self._kept.get((variant_id, marker))) is None:
-            found = _load(tx, variant_id, marker)
+    def get(self, tx: Transaction, variant_id: int, marker: str, web_version: str | None) -> _Loaded:
+        key = (variant_id, marker, web_version)
+        if (found := self._kept.get(key)) is None:
+            found = _load(tx, variant_id, marker, web_version)
             if len(self._kept) >= self._largest:
                 self._kept.pop(next(iter(self._kept)), None)
-            self._kept[(variant_id, marker)] = found
+            self._kept[key] = found
         return found
 
 
 _variant = _Variants(8).get
 
 
-def _load(tx: Transaction, variant_id: int, marker: str) -> _Loaded:
+def _web_version(row: dict[str, Any]) -> str | None:
+    """The issue's page in the archive, the same for everybody; None where it is not public: no mail leads to nothing."""
+    return f"{current().public_url}/n/{row['slug']}/{row['issue_id']}" if row["has_web_version"] else None
+
+
+def _load(tx: Transaction, variant_id: int, marker: str, web_version: str | None) -> _Loaded:
     row = tx.execute("SELECT subject, html, text, tags FROM variants WHERE id = :id", id=variant_id).mappings().one()
     tags = tuple(Tag.from_json(tag) for tag in row["tags"])
     markers = tuple(f"-{marker}-{i}-" for i in range(len(tags)))
@@ -103,6 +110,7 @@ def _load(tx: Transaction, variant_id: int, marker: str) -> _Loaded:
     def marked(text: str) -> str:
         for tag, mark in zip(tags, markers, strict=True):
             text = text.replace(tag.placeholder, mark)
+        text = put(text, web_version)
         return text.replace(f"{MEDIA_ORIGIN}/", f"{current().public_url}/media/")
 
     return marked(row["subject"]), marked(row["html"]), marked(row["text"]), tags, markers

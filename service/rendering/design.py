@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from service.rendering import colour
+from service.rendering import colour, web_version
 from service.rendering.phrases import phrases
 from service.rendering.problems import Findings, RenderError
 from service.rendering.source import resembles_placeholder
@@ -26,7 +26,7 @@ _PADDING = "\u034f \u200c\u00a0" * 40
 
 @dataclass(frozen=True)
 class Masthead:
-    """What of the newsletter shows in every mail."""
+    """What of the newsletter shows in every mail. With an archive, each also says where it can be read in a browser."""
 
     name: str
     sender_name: str
@@ -34,6 +34,7 @@ class Masthead:
     language: str = "en"
     design: str = "gazette"
     brand_colour: str = "#1f3a5f"
+    has_archive: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ def pour(masthead: Masthead, content: Content) -> str:
         "direction": "rtl" if masthead.language.lower().startswith(_RIGHT_TO_LEFT) else "ltr",
         "subject": content.subject,
         "preheader": content.preheader + _PADDING if content.preheader else "",
+        "web_version": web_version.row(words.browser) if masthead.has_archive else "",
         "name": html.escape(masthead.name),
         "sender_line": _sender_line(masthead),
         "postal_address": "<br>".join(html.escape(line) for line in sender_and_address(masthead)),

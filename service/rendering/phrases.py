@@ -10,13 +10,29 @@ class Phrases:
     notes: str
     why: str
     leave: str
+    browser: str
 
 
 _PHRASES = {
-    "en": Phrases("Notes", "You receive {name} because you subscribed to it.", "Leave this newsletter"),
-    "zh": Phrases("注释", "您收到《{name}》，是因为您订阅了它。", "退订本通讯"),
-    "de": Phrases("Anmerkungen", "Sie erhalten {name}, weil Sie es abonniert haben.", "Diesen Newsletter abbestellen"),
-    "fr": Phrases("Notes", "Vous recevez {name} parce que vous y êtes abonné.", "Se désabonner de cette lettre"),
+    "en": Phrases(
+        "Notes",
+        "You receive {name} because you subscribed to it.",
+        "Leave this newsletter",
+        "Read this in your browser",
+    ),
+    "zh": Phrases("注释", "您收到《{name}》，是因为您订阅了它。", "退订本通讯", "在浏览器中阅读本期"),
+    "de": Phrases(
+        "Anmerkungen",
+        "Sie erhalten {name}, weil Sie es abonniert haben.",
+        "Diesen Newsletter abbestellen",
+        "Im Browser lesen",
+    ),
+    "fr": Phrases(
+        "Notes",
+        "Vous recevez {name} parce que vous y êtes abonné.",
+        "Se désabonner de cette lettre",
+        "Lire dans le navigateur",
+    ),
 }
 
 

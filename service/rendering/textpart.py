@@ -2,7 +2,7 @@
 
 from lxml.html import HtmlElement
 
-from service.rendering import plaintext
+from service.rendering import plaintext, web_version
 from service.rendering.design import Masthead, sender_and_address
 from service.rendering.phrases import phrases
 from service.rendering.placing import Placements
@@ -31,6 +31,8 @@ def compose(
         sections += [plaintext.heading(words.notes, "-"), written]
     sections.append("_" * WIDTH)
     sections.append("\n".join(wrap(words.why.format(name=masthead.name))))
+    if masthead.has_archive:
+        sections.append(web_version.lines(words.browser))
     sections.append(f"{words.leave}:\n<{placements.leave_url('text')}>")
     sections.append("\n".join(sender_and_address(masthead)))
     return placements.place("\n\n".join(section for section in sections if section), "text") + "\n"

@@ -1,6 +1,7 @@
 """What the rendering tests share: a masthead, and ways to look into what was rendered."""
 
 from pathlib import Path
+from typing import Any
 
 import lxml.html
 import pytest
@@ -13,7 +14,7 @@ SAMPLE = Path(__file__).resolve().parents[2] / "service" / "lab" / "sample"
 PICTURES = {"a.png": Picture("https://news.example/media/a.png", 1072, 420)}
 
 
-def rendered(markdown: str, *, fields: tuple[str, ...] = (), **masthead: str) -> Rendered:
+def rendered(markdown: str, *, fields: tuple[str, ...] = (), **masthead: Any) -> Rendered:
     """Render with a subject and the one picture `a.png`."""
     page = Masthead(**{**vars(MASTHEAD), **masthead})
     return render(markdown, page, subject="A subject", fields=fields, pictures=PICTURES)
