@@ -25,6 +25,17 @@ KEYWORDS = {
 ELSEWHERE = ("cli", "sandbox", "lab")
 """Packages that speak to operators and developers, in English."""
 
+HEADER = r"""msgid ""
+msgstr ""
+"Project-Id-Version: Broadsheet\n"
+"Language: {language}\n"
+"Plural-Forms: {plurals}\n"
+"MIME-Version: 1.0\n"
+"Content-Type: text/plain; charset=utf-8\n"
+"Content-Transfer-Encoding: 8bit\n"
+
+"""
+
 PLACEHOLDER = re.compile(r"%(?:\((\w+)\)[sd]|.)")
 
 
@@ -67,8 +78,14 @@ def bring_up_to_date(tag: str) -> None:
     catalogue = catalogues.read(tag)
     catalogue.update(said(), no_fuzzy_matching=True)
     catalogue.obsolete.clear()
+    write(tag, catalogue)
+
+
+def write(tag: str, catalogue: Catalog) -> None:
+    """Write the catalogue in the order of its sentences, without dates and places: two people's changes then merge."""
     with catalogues.path(tag).open("wb") as file:
-        write_po(file, catalogue, width=120, sort_output=True, omit_header=False, no_location=True)
+        file.write(HEADER.format(language=catalogue.locale, plurals=catalogue.plural_forms).encode())
+        write_po(file, catalogue, width=120, sort_output=True, omit_header=True, no_location=True)
 
 
 def _sources(folder: str, pattern: str) -> Iterator[Path]:
