@@ -13,10 +13,13 @@ from service.db import Transaction, transaction
 from service.domain.addresses import Address, looks_like_role
 from service.domain.mail_domains import is_disposable
 from service.errors import BroadsheetError
+from service.operations.embedding import embed_form
 from service.operations.limits import wait_for_network
 from service.operations.signup_forms import read_form
 from service.operations.signup_input import Accepted, Problem, check
 from service.tokens import email_key
+
+__all__ = ["Origin", "Rejected", "TooMany", "embed_form", "sign_up"]
 
 log = structlog.get_logger(__name__)
 

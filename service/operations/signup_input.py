@@ -85,7 +85,7 @@ def _address(reading: _Reading) -> Address | None:
 def _text(reading: _Reading, asked: Field, chosen: Sequence[Offer]) -> str:
     """A field's text, tidied. It is needed when a newsletter that was chosen needs it."""
     typed = unicodedata.normalize("NFC", first(reading.given, asked.name))
-    text = " ".join(typed.split(" ")).strip()
+    text = re.sub(" +", " ", typed).strip()
     needed = any(one.required for offer in chosen for one in offer.fields if one.name == asked.name)
     if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in text) or _NOT_IN_NAMES.search(text):
         reading.fault(asked.name, _INVISIBLE)

@@ -28,9 +28,10 @@ class Ticket:
         return cls(kind, language, list(slugs), round(time.time(), 1) if kind == "page" else None)
 
     @classmethod
-    def again(cls, before: "Ticket | None", language: str, slugs: Sequence[str]) -> "Ticket":
-        """For a form that comes back with what was typed: a correction may take less than a second."""
-        return cls("embed" if before and before.kind == "embed" else "page", language, list(slugs))
+    def again(cls, language: str, slugs: Sequence[str]) -> "Ticket":
+        """For a form that comes back with what was typed: a correction may take less than a second. Wherever the first one
+        stood, this one stands on our page."""
+        return cls("page", language, list(slugs))
 
     def sealed(self) -> str:
         value = [self.kind, self.language, self.slugs, self.at]

@@ -29,7 +29,7 @@ class Visitor:
         self.headers = {"User-Agent": FIREFOX, "Accept": "text/html", "Accept-Language": "en", **headers}
         self._opener = urllib.request.build_opener(_Stay, urllib.request.ProxyHandler({}))
 
-    def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, str, dict[str, str]]:
+    def ask(self, method: str, path: str, body: bytes | None = None, /, **headers: str) -> tuple[int, str, dict[str, str]]:
         """Status, text, headers."""
         sent = {**self.headers, **{name.replace("_", "-"): value for name, value in headers.items()}}
         if self.cookies:
@@ -47,7 +47,7 @@ class Visitor:
             return answer.status, text, dict(answer.headers)
 
     def get(self, path: str, **headers: str) -> tuple[int, str, dict[str, str]]:
-        return self.ask("GET", path, **headers)
+        return self.ask("GET", path, None, **headers)
 
     def send(self, path: str, fields: Sequence[tuple[str, str]], **headers: str) -> tuple[int, str, dict[str, str]]:
         """Send a form of this very site."""

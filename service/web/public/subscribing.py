@@ -63,7 +63,7 @@ def subscribe() -> Response:
         log.info("sign-up answered and not kept", reason=reason)
         return _thank(ticket, 0, given)
     try:
-        signup_id = signing_up.sign_up(given, slugs=ticket.slugs, language=frame.language(), origin=_origin(ticket))
+        signup_id = signing_up.sign_up(given, slugs=ticket.slugs, language=ticket.language, origin=_origin(ticket))
     except Rejected as error:
         return _show_again(ticket, given, error.problems, 422)
     except TooMany as error:
@@ -138,7 +138,7 @@ def _show_again(
         shown = form_for(slugs or None, frame.language())
     except NotFound:
         shown = form_for(None, frame.language())
-    return _show(shown, given, problems, status, Ticket.again(ticket, shown.language, shown.slugs))
+    return _show(shown, given, problems, status, Ticket.again(shown.language, shown.slugs))
 
 
 def _thank(ticket: Ticket, signup_id: int, given: Mapping[str, Sequence[str]]) -> Response:
