@@ -7,7 +7,7 @@ from service import db
 from service.settings import ROOT, Settings
 from service.web import brand, faults, frame, media, status, webhooks
 from service.web.api import signups
-from service.web.public import archive, confirming, feeds, leaving, subscribing
+from service.web.public import archive, confirming, feeds, leaving, linking, preferences, subscribing
 from service.web.security import secure
 from service.wiring import check_installation, wire
 
@@ -34,6 +34,8 @@ def create_app(chosen: Settings) -> Flask:
         confirming.blueprint,
         signups.blueprint,
         leaving.blueprint,
+        linking.blueprint,
+        preferences.blueprint,
         archive.blueprint,
         feeds.blueprint,
         webhooks.blueprint,

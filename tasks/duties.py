@@ -1,7 +1,7 @@
 """Recurring duties."""
 
 from service import queue
-from service.operations import upkeep
+from service.operations import digesting, upkeep
 from tasks.app import app
 
 
@@ -13,3 +13,8 @@ def check_ledgers() -> None:
 @app.task(name=queue.KEEP_PARTITIONS)
 def keep_partitions() -> None:
     upkeep.keep_partitions()
+
+
+@app.task(name=queue.MAKE_DIGEST)
+def make_digest() -> None:
+    digesting.make_digest()

@@ -29,6 +29,11 @@ PROTECTED = {
     "leaving.undo": "the token, and the ticket of the page that was shown after leaving or pausing",
     "leaving.reason": "the token, and the ticket of the page that was shown after leaving",
     "leaving.leave_all": "the token, and the ticket of the page that was shown after leaving",
+    "linking.send": "nothing: all it can do is mail a link to the address's own mailbox, and not often",
+    "linking.enter": "the signed token in the address, once; and a page of our own",
+    "preferences.save": "the session's cookie, and the sealed form of that session",
+    "preferences.undo": "the session's cookie, and the sealed form of that session",
+    "preferences.close": "the session's cookie, and the sealed form of that session",
     "webhooks.sendgrid": "SendGrid's signature over the body",
 }
 """Every route that changes something, and what it demands before it does."""

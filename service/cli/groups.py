@@ -24,3 +24,18 @@ def subscribers() -> None:
 @root.group(name="issue")
 def issues() -> None:
     """Editions of a newsletter: create, send, watch, stop, decide."""
+
+
+@root.group(name="consent")
+def consent() -> None:
+    """Evidence: what was agreed to, and that nobody has changed it since."""
+
+
+@root.group(name="retention")
+def retention() -> None:
+    """What is kept for how long."""
+
+
+@root.group(name="bench")
+def benches() -> None:
+    """Measure this machine, on a fresh installation that is removed afterwards."""

@@ -11,7 +11,7 @@ from service.cli.groups import issues, root
 from service.cli.watching import exit_code, show_issue, wait_for_ledger
 from service.domain.outcomes import Reason
 from service.errors import Invalid
-from service.operations import authoring, reporting, scheduling
+from service.operations import archiving, authoring, reporting, scheduling
 from service.operations.authoring import Source
 from service.rendering.newsletter import Masthead
 from service.running import database, everything
@@ -176,6 +176,28 @@ def resolve(batch_id: int, sent: bool | None, reason: str) -> None:
         if sent
         else f"Batch {batch_id} is pending again; a running `broadsheet up` sends it."
     )
+
+
+@command(issues, example="broadsheet issue archive 12 --yes")
+@issue_argument
+@click.option("--yes/--no", "public", default=None, help="Let anybody read it on the web, or nobody.")
+@as_json
+def archive(issue_id: int, public: bool | None, as_json: bool) -> None:
+    """Put an issue into the newsletter's public archive, or take it out."""
+    if public is None:
+        fail(["Say --yes or --no."], code=2, as_json=as_json)
+    with database(settings.load()):
+        before = archiving.set_in_archive(issue_id, public, actor=actor())
+    if as_json:
+        show_json({"id": issue_id, "in_archive": public})
+        return
+    say(f"Issue {issue_id} is {'in the archive' if public else 'no longer public'}.")
+    if public and not before["has_archive"]:
+        say(
+            f"[yellow]![/yellow] The newsletter has no archive yet: `broadsheet newsletter change {before['slug']} --archive on`."
+        )
+    elif public and before["prepared_at"] is None:
+        say("It appears there as soon as it is sent.")
 
 
 @command(issues, example="broadsheet issue rebind 12")

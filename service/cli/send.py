@@ -115,6 +115,8 @@ def _newsletter(chosen: Settings, name: str, sender: str | None, postal: str | N
         sender_address=sender or "news@sandbox.example",
         postal_address=postal or "No postal address was given",
         actor=actor(),
+        # Who sends to one file has not said that anybody may join.
+        accepts_signups=False,
     )
 
 

@@ -162,3 +162,19 @@ def facts(details: str | None, expected: bytes | None) -> dict[str, Any] | None:
         return {} if expected is None else None
     found: dict[str, Any] = json.loads(details)
     return found
+
+
+class Sum:
+    """What a digest, or the note of a removal, says of records: how many, and one hash over their ids and hashes in the order
+    of the ids."""
+
+    def __init__(self) -> None:
+        self.records = 0
+        self._hash = hashlib.sha256()
+
+    def add(self, record_id: int, record_hash: bytes) -> None:
+        self.records += 1
+        self._hash.update(record_id.to_bytes(8, "big", signed=True) + record_hash)
+
+    def hex(self) -> str:
+        return self._hash.hexdigest()

@@ -58,6 +58,7 @@ def create_newsletter(
     tracking_policy: str = "agreed",
     brand_colour: str = "#1f3a5f",
     maximum_audience: int | None = None,
+    accepts_signups: bool = True,
 ) -> int:
     """Create a newsletter; its id. Raises Invalid with every problem, and Conflict when the slug is taken."""
     sender, answers_to = _check_newsletter(
@@ -65,8 +66,8 @@ def create_newsletter(
     )
     with transaction() as tx:
         row = tx.execute(
-            """INSERT INTO newsletters (slug, name, sender_name, sender_address, reply_to, postal_address, language, tracking_policy, brand_colour, maximum_audience)
-               VALUES (:slug, :name, :sender_name, :sender, :reply_to, :postal, :language, :policy, :colour, :maximum)
+            """INSERT INTO newsletters (slug, name, sender_name, sender_address, reply_to, postal_address, language, tracking_policy, brand_colour, maximum_audience, accepts_signups)
+               VALUES (:slug, :name, :sender_name, :sender, :reply_to, :postal, :language, :policy, :colour, :maximum, :signups)
                ON CONFLICT (slug) DO NOTHING RETURNING id""",
             slug=slug,
             name=name.strip(),
@@ -78,6 +79,7 @@ def create_newsletter(
             policy=tracking_policy,
             colour=brand_colour,
             maximum=maximum_audience,
+            signups=accepts_signups,
         ).scalar_one_or_none()
         if row is None:
             raise Conflict(f"There is a newsletter {slug!r} already.")

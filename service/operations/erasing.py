@@ -13,6 +13,7 @@ from service.errors import Invalid, NotFound
 from service.operations import proving
 from service.operations.auditing import audit
 from service.operations.consenting import record
+from service.operations.digesting import moment
 from service.operations.suppressing import suppress, withdraw
 from service.settings import current
 from service.tokens import email_key
@@ -137,7 +138,7 @@ def _certify(tx: Transaction, key: bytes, method: str, removed: dict[str, int], 
         {
             "format": 1,
             "kind": "erasure",
-            "at": at.isoformat(),
+            "at": moment(at),
             "keyed_hash": key.hex(),
             "asked_for_by": method,
             "removed": removed,

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 from service import queue, tokens
 from service.db import Transaction, transaction
-from service.domain.addresses import AddressError, normalise
-from service.errors import Conflict, Invalid
+from service.domain.addresses import normalise
+from service.errors import Conflict
 from service.languages import mark
 from service.operations import mailing
 from service.operations.limits import wait_for_network
@@ -32,12 +32,9 @@ class Session:
 def request_for_address(typed: str, *, language: str, network: str) -> int | timedelta:
     """Ask for a link to be mailed to that address, if it is known: looked up later, so that nobody sees whether it is.
 
-    Returns the request's id, or how long this network must wait. Raises Invalid with a sentence for the field.
+    Returns the request's id, or how long this network must wait. Raises AddressError with a sentence for the field.
     """
-    try:
-        key = email_key(normalise(typed).normalised)
-    except AddressError as error:
-        raise Invalid(str(error)) from None
+    key = email_key(normalise(typed).normalised)
     with transaction() as tx:
         return _request(tx, key, language, network)
 

@@ -29,7 +29,7 @@ class Page:
         for form in self.tree.forms:
             target = urllib.parse.urljoin(self.url, form.get("action") or self.url)
             if urllib.parse.urlsplit(target).path.endswith(action):
-                return target, {name: str(value) for name, value in form.form_values()}
+                return target, {name: str(value or "") for name, value in form.form_values()}
         raise AssertionError(f"no form goes to {action}")
 
 

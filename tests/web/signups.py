@@ -29,7 +29,9 @@ class Visitor:
         self.headers = {"User-Agent": FIREFOX, "Accept": "text/html", "Accept-Language": "en", **headers}
         self._opener = urllib.request.build_opener(_Stay, urllib.request.ProxyHandler({}))
 
-    def ask(self, method: str, path: str, body: bytes | None = None, /, **headers: str) -> tuple[int, str, dict[str, str]]:
+    def ask(
+        self, method: str, path: str, body: bytes | None = None, /, **headers: str
+    ) -> tuple[int, str, dict[str, str]]:
         """Status, text, headers."""
         sent = {**self.headers, **{name.replace("_", "-"): value for name, value in headers.items()}}
         if self.cookies:

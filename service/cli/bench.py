@@ -1,0 +1,84 @@
+"""`broadsheet bench …`: what this machine can do, measured on a fresh installation that is removed afterwards."""
+
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from service.cli.frame import as_json, command, say, show_json
+from service.cli.groups import benches
+from service.lab import bench_confirmations, bench_signup
+
+GOOD = 5.0
+"""Seconds within which 95 of 100 confirmations should leave."""
+
+
+@command(benches, example="broadsheet bench signup --seconds 5")
+@click.option(
+    "--seconds", type=click.FloatRange(0.5, 60), default=5.0, show_default=True, help="Of each of three runs."
+)
+@as_json
+def signup(seconds: float, as_json: bool) -> None:
+    """Sign-ups a second through the hosted form, over real HTTP, while everything runs.
+
+    The yardstick is /healthz of the same server in the same run: its share says what a sign-up costs wherever it is measured.
+    """
+    with _home() as home:
+        found = bench_signup.run(home, seconds, say)
+    _show(
+        found,
+        f"Median of {len(found['runs'])} runs: [bold]{found['signups_per_second']:,.0f} sign-ups/s[/bold], p50 {found['p50_ms']:.0f} ms,"
+        f" p99 {found['p99_ms']:.0f} ms; {found['ratio']:.0%} of /healthz.",
+        as_json=as_json,
+    )
+
+
+@command(benches, example="broadsheet bench confirmations --readers 100000 --json")
+@click.option("--readers", type=click.IntRange(100, 1_000_000), default=100_000, show_default=True)
+@click.option(
+    "--per-second", type=click.FloatRange(0.1, 20), default=2.0, show_default=True, help="Sign-ups meanwhile."
+)
+@as_json
+def confirmations(readers: int, per_second: float, as_json: bool) -> None:
+    """How long readers wait for their confirmation mail while a large issue is being sent.
+
+    Exit 0 only if 95 of 100 leave within five seconds.
+    """
+    with _home() as home:
+        found = bench_confirmations.run(home, readers, per_second, say)
+    _show(
+        found,
+        f"{found['signups']} sign-ups, {found['during_the_issue']} of them while the issue to {readers:,} readers was being sent"
+        f" ({found['issue_seconds']:.0f} s): p50 [bold]{found['p50_s']:.2f} s[/bold], p95 [bold]{found['p95_s']:.2f} s[/bold],"
+        f" longest {found['max_s']:.2f} s.",
+        as_json=as_json,
+    )
+    sys.exit(0 if found["p95_s"] <= GOOD else 1)
+
+
+@contextmanager
+def _home() -> Iterator[Path]:
+    home = Path(tempfile.mkdtemp(prefix="broadsheet-bench-"))
+    home.chmod(0o711)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        yield home
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _show(found: dict[str, Any], line: str, *, as_json: bool) -> None:
+    machine = found["machine"]
+    say(line)
+    say(
+        f"On {machine['processors']} processors, {machine['memory_gib']} GiB, {machine['system']}, Python {machine['python']};"
+        f" load before {machine['load_before']}."
+    )
+    if as_json:
+        show_json(found)

@@ -1,0 +1,68 @@
+"""How many sign-ups a second the hosted form takes, beside a page that does nothing, on the same server in the same minute.
+Counts only what was kept: an answer without a row is a failure."""
+
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from service.errors import BroadsheetError
+from service.lab import bench
+from service.operations import mailing_report
+from service.settings import Settings
+
+RUNS = 3
+CONNECTIONS = 16
+"""As many as the web server has threads."""
+
+
+def run(home: Path, seconds: float, say: Callable[[str], None]) -> dict[str, Any]:
+    """Measure; everything else of the service runs meanwhile, and answers the sign-ups up to its cap. Raises BroadsheetError
+    when an answer was not what it should be, or a sign-up that was thanked for is not there."""
+    machine = bench.machine()
+    with bench.fresh(home) as chosen:
+        bench.a_newsletter()
+        form = bench.form(chosen)
+        runs = []
+        for number in range(RUNS):
+            runs.append(_measure(chosen, form, seconds, number))
+            say(_line(runs[-1]))
+        answered = mailing_report.answered()
+    kept, thanked = sum(answered.signups.values()), sum(one["signups"] for one in runs)
+    if kept != thanked:
+        raise BroadsheetError(f"{thanked:,} sign-ups were thanked for, {kept:,} were kept.")
+    names = ("signups_per_second", "p50_ms", "p99_ms", "healthz_per_second", "ratio")
+    return {
+        **{name: round(statistics.median(one[name] for one in runs), 3) for name in names},
+        "connections": CONNECTIONS,
+        "kept": kept,
+        "mails": answered.mails,
+        "runs": runs,
+        "machine": machine,
+    }
+
+
+def _measure(chosen: Settings, form: bench.Form, seconds: float, number: int) -> dict[str, Any]:
+    size = {"connections": CONNECTIONS, "seconds": seconds}
+    yardstick = bench.load(chosen, {"kind": "get", "path": "/healthz", **size})
+    words = {"fields": form.fields, "first": number * 10_000_000, "domain": "signups.example"}
+    found = bench.load(chosen, {"kind": "signup", "path": "/subscribe", **words, **size})
+    for name, one, right in (("/healthz", yardstick, "200"), ("sign-up", found, "303")):
+        if set(one["statuses"]) != {right}:
+            raise BroadsheetError(f"{name} was answered {one['statuses']} where only {right} is right.")
+    healthz, signups = (one["asked"] / one["elapsed"] for one in (yardstick, found))
+    return {
+        "signups": found["asked"],
+        "signups_per_second": round(signups, 1),
+        "p50_ms": round(bench.percentile(found["seconds"], 0.5) * 1000, 1),
+        "p99_ms": round(bench.percentile(found["seconds"], 0.99) * 1000, 1),
+        "healthz_per_second": round(healthz, 1),
+        "ratio": round(signups / healthz, 3),
+    }
+
+
+def _line(one: dict[str, Any]) -> str:
+    return (
+        f"{one['signups_per_second']:,.0f} sign-ups/s (p50 {one['p50_ms']:.0f} ms, p99 {one['p99_ms']:.0f} ms),"
+        f" /healthz {one['healthz_per_second']:,.0f}/s, ratio {one['ratio']:.2f}"
+    )

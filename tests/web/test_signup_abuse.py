@@ -1,0 +1,224 @@
+"""What a stranger learns or breaks by signing others up: nothing; and how much they can send: little."""
+
+import logging
+import re
+import statistics
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from werkzeug.serving import make_server
+
+from service import factory, queue
+from service.operations.limits import REQUESTS_PER_NETWORK
+from service.operations.signing_up import Origin, TooMany, sign_up
+from service.operations.signup_forms import form_for
+from service.settings import Settings
+from service.tokens import Purpose, Signer
+from tests.builders import people, readers
+from tests.web.signups import Sql, Visitor, filled, open_newsletter, ticket
+
+PAGE = "page"
+
+
+@pytest.fixture
+def visitor(web: str) -> Visitor:
+    return Visitor(web)
+
+
+def kept(sql: Sql) -> int:
+    count: int = sql("SELECT count(*) FROM signups")[0][0]
+    return count
+
+
+def take(address: str, network: str) -> int:
+    """One sign-up, as the page would take it."""
+    (offer,) = form_for(["monthly"], "en").offers
+    given = {"address": [address], "newsletter": [f"monthly:{offer.wordings['newsletter'].sha256}"]}
+    return sign_up(given, slugs=["monthly"], language="en", origin=Origin(PAGE, network, "other"))
+
+
+def test_the_answer_is_the_same_whoever_is_behind_the_address(visitor: Visitor, sql: Sql) -> None:
+    newsletter_id = open_newsletter(sql)
+    readers(newsletter_id, ["known@readers.example"])
+    sql("INSERT INTO suppressions (email_key, kind, source) SELECT email_key, 'manual', 'test' FROM subscribers")
+    _, page, _ = visitor.get("/n/monthly")
+    answers = []
+    for address in ("known@readers.example", "someone-unknown@readers.example"):
+        visitor.cookies.clear()
+        status, text, headers = visitor.send("/subscribe", filled(page, address))
+        given = {name: value for name, value in headers.items() if name not in ("Date", "Set-Cookie")}
+        cookie = re.sub("signup=[^;]+", "signup=…", headers["Set-Cookie"])
+        after = re.sub(r"[\w.-]{60,}", "…", visitor.get(headers["Location"])[1])
+        again = visitor.send("/subscribed/again", [])
+        answers.append((status, text, given, cookie, after, again[0], again[1], visitor.get(again[2]["Location"])[1]))
+    assert answers[0] == answers[1]
+    assert kept(sql) == 2
+
+
+def test_the_time_that_an_answer_takes_tells_nothing(visitor: Visitor, sql: Sql) -> None:
+    """Known and unknown addresses take turns, so that a busy machine slows both; the medians differ by less than a look-up
+    with something to write would cost."""
+    newsletter_id = open_newsletter(sql)
+    known = people(60, "known.example")
+    readers(newsletter_id, known)
+    _, page, _ = visitor.get("/n/monthly")
+    took: dict[bool, list[float]] = {True: [], False: []}
+    for number, address in enumerate(known):
+        for is_known in (True, False) if number % 2 else (False, True):
+            sql("UPDATE signups SET network = 'elsewhere'")
+            form = filled(page, address if is_known else f"{number}@unknown.example")
+            started = time.perf_counter()
+            assert visitor.send("/subscribe", form)[0] == 303
+            took[is_known].append(time.perf_counter() - started)
+    medians = {is_known: statistics.median(times) for is_known, times in took.items()}
+    spread = statistics.median(abs(one - medians[False]) for one in took[False])
+    assert abs(medians[True] - medians[False]) < max(3 * spread, 0.004), medians
+
+
+def test_what_a_program_fills_in_is_thanked_and_not_kept(visitor: Visitor, sql: Sql, bells: list[object]) -> None:
+    open_newsletter(sql)
+    _, page, _ = visitor.get("/n/monthly")
+    human = visitor.send("/subscribe", filled(page))
+    assert kept(sql) == 1
+    bells.clear()
+    trapped = visitor.send("/subscribe", [*filled(page), ("comment", "cheap pills")])
+    fast = visitor.send("/subscribe", [("form", ticket(page)), *filled(page)[1:]])
+    assert kept(sql) == 1
+    assert bells == []
+    for answer in (trapped, fast):
+        assert answer[:2] == human[:2]
+        assert answer[2].keys() == human[2].keys()
+        assert answer[2]["Location"] == human[2]["Location"]
+
+
+def test_one_network_sends_thirty_sign_ups_an_hour_and_is_told_when_it_may_again(visitor: Visitor, sql: Sql) -> None:
+    open_newsletter(sql)
+    refused = 0
+    for address in people(2000):
+        try:
+            take(address, "127.0.0.0/24")
+        except TooMany as error:
+            assert timedelta(minutes=55) < error.wait <= timedelta(hours=1)
+            refused += 1
+    assert (kept(sql), refused) == (REQUESTS_PER_NETWORK, 1970)
+    _, page, _ = visitor.get("/n/monthly")
+    status, text, headers = visitor.send("/subscribe", filled(page, "late@readers.example"))
+    assert status == 429
+    assert 55 * 60 < int(headers["Retry-After"]) <= 3600
+    assert 'value="late@readers.example"' in text, "nothing that was typed is lost"
+    take("elsewhere@readers.example", "198.51.100.0/24")
+    sql(
+        "UPDATE signups SET created_at = created_at - interval '61 minutes' WHERE id IN (SELECT id FROM signups ORDER BY id LIMIT 1)"
+    )
+    take("later@readers.example", "127.0.0.0/24")
+    with pytest.raises(TooMany):
+        take("too-late@readers.example", "127.0.0.0/24")
+
+
+def test_a_burst_from_one_network_does_not_slip_past_the_limit(database: Settings, sql: Sql) -> None:
+    open_newsletter(sql)
+
+    def burst(part: int) -> None:
+        for address in people(20, f"p{part}.example"):
+            try:
+                take(address, "203.0.113.0/24")
+            except TooMany:
+                return
+
+    threads = [threading.Thread(target=burst, args=(part,)) for part in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert kept(sql) == REQUESTS_PER_NETWORK
+
+
+def test_headers_name_another_network_only_where_a_proxy_is_trusted(visitor: Visitor, sql: Sql) -> None:
+    open_newsletter(sql)
+    _, page, _ = visitor.get("/n/monthly")
+    for forged in ("203.0.113.9", "::1, 203.0.113.9"):
+        visitor.send("/subscribe", filled(page), X_Forwarded_For=forged, Forwarded=f"for={forged}")
+    assert sql("SELECT DISTINCT network FROM signups") == [("127.0.0.0/24",)]
+
+
+@pytest.fixture
+def behind_a_proxy(database: Settings) -> Iterator[str]:
+    """The web application as it is set up behind one proxy."""
+    collect = queue._publisher
+    assert collect is not None
+    app = factory.create_app(replace(database, trusted_proxies=1))
+    queue.use(collect)
+    logging.getLogger().handlers[:] = []
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+
+
+def test_behind_a_trusted_proxy_the_network_is_the_one_it_names(behind_a_proxy: str, sql: Sql) -> None:
+    open_newsletter(sql)
+    visitor = Visitor(behind_a_proxy)
+    _, page, _ = visitor.get("/n/monthly")
+    visitor.send("/subscribe", filled(page), X_Forwarded_For="198.51.100.7, 203.0.113.9")
+    assert sql("SELECT network FROM signups") == [("203.0.113.0/24",)], (
+        "the last hop is the proxy's word, the rest anybody's"
+    )
+
+
+def test_a_forged_host_gets_into_nothing(visitor: Visitor, sql: Sql) -> None:
+    open_newsletter(sql)
+    _, page, _ = visitor.get("/n/monthly", Host="evil.example", X_Forwarded_Host="evil.example")
+    assert "evil.example" not in page
+    _, text, headers = visitor.send("/subscribe", filled(page), Host="evil.example", X_Forwarded_Host="evil.example")
+    assert "evil.example" not in text + str(headers)
+    assert all("evil" not in str(row) for row in sql("SELECT * FROM signups"))
+
+
+def test_only_the_browser_that_signed_up_confirms_by_itself(visitor: Visitor, sql: Sql) -> None:
+    open_newsletter(sql)
+    _, page, _ = visitor.get("/n/monthly")
+    visitor.send("/subscribe", filled(page))
+    ((signup_id,),) = sql("SELECT id FROM signups")
+    link = f"/c/{Signer(Purpose.CONFIRM).sign(signup_id)}"
+    stranger, other = Visitor(visitor.site), Visitor(visitor.site)
+    other.send("/subscribe", filled(page, "else@readers.example"))
+    assert other.cookies, "of another sign-up"
+    for one in (stranger, other):
+        _, text, headers = one.get(link)
+        assert "confirm.js" not in text
+        assert "script-src" not in headers["Content-Security-Policy"]
+        assert one.send(link, [("how", "auto")])[0] == 303
+        assert sql("SELECT count(*) FROM subscriptions") == [(0,)]
+    _, text, headers = visitor.get(link)
+    assert "confirm.js" in text
+    assert "script-src 'self'" in headers["Content-Security-Policy"]
+    assert sql("SELECT count(*) FROM subscriptions") == [(0,)], "the page alone changes nothing"
+    assert visitor.send(link, [("how", "auto")])[0] == 200
+    assert sql("SELECT DISTINCT method FROM consent_records WHERE action = 'confirmed'") == [("confirm-auto",)]
+
+
+@pytest.mark.parametrize(
+    ("headers", "is_given"),
+    [
+        ({"Sec_Fetch_Site": "same-origin"}, True),
+        ({"Sec_Fetch_Site": "cross-site"}, False),
+        ({"Sec_Fetch_Site": "same-site"}, False),
+        ({"Sec_Fetch_Site": "none", "Origin": "https://evil.example"}, False),
+        ({"Sec_Fetch_Site": "none", "Origin": "null"}, False),
+        ({"Sec_Fetch_Site": "none"}, True),
+    ],
+)
+def test_a_cookie_is_given_only_for_a_form_of_this_very_site(
+    visitor: Visitor, sql: Sql, headers: dict[str, str], is_given: bool
+) -> None:
+    open_newsletter(sql)
+    _, page, _ = visitor.get("/n/monthly")
+    status, _, answer = visitor.send("/subscribe", filled(page), **headers)
+    assert (status, "Set-Cookie" in answer) == (303, is_given)
+    assert visitor.send("/subscribed/again", [])[0] == 303
