@@ -135,7 +135,7 @@ _SWITCHES = {
     "needs_export_consent": "asked",
 }
 """Setting → the word that switches it on."""
-_NONE = {
+_NONE: dict[str, tuple[str, Any]] = {
     "no_logo": ("logo", None),
     "no_welcome": ("welcome", None),
     "no_fields": ("signup_fields", []),
