@@ -38,7 +38,7 @@ def test_no_key_or_password_is_in_the_arguments_of_any_process(up: Sandbox, cli_
     secrets = re.findall(r'"([^"]{16,})"', (cli_home / "secrets.json").read_text())
     passwords = re.findall(r"://[^:/]*:([^@]+)@", (cli_home / "run" / "servers.json").read_text())
     assert len(secrets) == 3
-    assert len(passwords) == 2
+    assert len(passwords) == 3
     seen = 0
     for pid in processes_of(cli_home):
         try:
