@@ -34,7 +34,7 @@ def send() -> Response:
     try:
         asked = linking.request_for_address(typed, language=frame.language(), network=network_of(request.remote_addr))
     except AddressError as error:
-        return _ask_page(422, problems={"address": gettext(error.text, **error.values)}, address=typed)
+        return _ask_page(422, problems={"address": gettext(error.text, **error.values)}, typed=typed)
     if isinstance(asked, timedelta):
         return wait_page(asked)
     response = make_response(redirect(url_for("linking.sent"), 303))
@@ -90,7 +90,7 @@ def wait_page(wait: timedelta) -> Response:
 
 
 def _ask_page(status: int = 200, **values: object) -> Response:
-    return page("public/manage.html", status, **{"problems": {}, "address": "", **values})
+    return page("public/manage.html", status, **{"problems": {}, "typed": "", **values})
 
 
 def _used_up() -> Response:

@@ -40,11 +40,12 @@ def show() -> Response:
 def save() -> Response:
     """Save all or nothing."""
     session = sessions.required()
-    shown = sessions.read_form(session, request.form.get("form", "")).get("shown")
+    sealed = sessions.read_form(session, request.form.get("form", ""))
+    shown = sealed.get("shown")
     wanted = Wanted(
         ticked={purpose: frozenset(request.form.getlist(purpose)) for purpose in PURPOSES},
         pauses={name[6:]: text for name, text in request.form.items() if name.startswith("pause-")},
-        texts={name: text[:2000] for name, text in request.form.items()},
+        texts=_typed(sealed.get("language")),
         shown=shown if isinstance(shown, dict) else {},
     )
     language = frame.language()
@@ -96,12 +97,12 @@ def _form(
         status,
         reader=found,
         session=session,
-        form_seal=sessions.form_seal(session, shown=shown),
+        form_seal=sessions.form_seal(session, shown=shown, language=_texts(found)["language"]),
         undo_seal=sessions.form_seal(session, undo=saved["undo"]) if saved and saved.get("undo") else None,
         problems=problems or {},
         ticked=wanted.ticked if wanted else _ticked(found),
         pauses=wanted.pauses if wanted else {choice.slug: choice.pause for choice in found.choices},
-        texts=wanted.texts if wanted else _texts(found),
+        texts=_texts(found) | (dict(wanted.texts) if wanted else {}),
         saved=saved,
         choices_of_language=tuple(LANGUAGES.items()),
     )
@@ -119,6 +120,12 @@ def _texts(found: Preferences) -> dict[str, str]:
     own = {field.name: found.attributes.get(field.key, "") for field in found.fields}
     language = match(found.language) or frame.language()
     return own | {"first_name": found.first_name, "last_name": found.last_name, "language": language}
+
+
+def _typed(language_shown: str | None) -> dict[str, str]:
+    """The texts of the form. A language that stands there because none was known yet, and was left so, is no choice."""
+    texts = {name: text[:2000] for name, text in request.form.items()}
+    return {name: text for name, text in texts.items() if (name, text) != ("language", language_shown)}
 
 
 def _after_saving(session: Session, saved: Saved) -> Response:
