@@ -22,7 +22,7 @@ __all__ = ["Section", "WebPage", "Words", "impersonal", "web_page"]
 OMISSION = "…"
 
 _RUN = re.compile(rf"(?:[ \u00a0]*{PLACEHOLDER.pattern})+", re.IGNORECASE)
-_CLOSING = frozenset(",.;:!?)，。；：！？、）")
+_CLOSING = frozenset(",;:!，；：！、")
 _TAKEN = frozenset(["main", "q"])
 """Names of places that the frame around the issue uses itself."""
 

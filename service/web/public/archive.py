@@ -72,9 +72,9 @@ def _moved(article: Article, asked: int) -> Response:
 def _public(template: str, slug: str, changed_at: datetime | None, *, indexed: bool, **values: object) -> Response:
     """A page that is the same for everybody who reads the same language."""
     # In this order: the refusal for a newsletter without an archive must look like that for none at all.
-    publication = archiving.publication(slug)
+    archive = archiving.publication(slug)
     frame.newsletter(slug)
-    response = frame.page(template, 200, publication=publication, **values)
+    response = frame.page(template, 200, archive=archive, **values)
     response.headers["Vary"] = "Accept-Language"
     keep(response, changed_at)
     if indexed:
