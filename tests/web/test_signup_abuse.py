@@ -10,9 +10,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import event
 from werkzeug.serving import make_server
 
-from service import factory, queue
+from service import db, factory, queue
 from service.operations.limits import REQUESTS_PER_NETWORK
 from service.operations.signing_up import Origin, TooMany, sign_up
 from service.operations.signup_forms import form_for
@@ -91,6 +92,20 @@ def test_the_time_that_an_answer_takes_tells_nothing(visitor: Visitor, sql: Sql)
         return abs(middle) > max(statistics.median(abs(one - middle) for one in pairs) / 2, 0.0007)
 
     assert not (differs(known[:60]) and differs(known[60:]))
+
+
+def test_the_request_asks_the_database_the_same_and_looks_nobody_up(database: Settings, sql: Sql) -> None:
+    readers(open_newsletter(sql), ["known@readers.example"])
+    given = form()
+    asked: list[str] = []
+    event.listen(db.engine(), "before_cursor_execute", lambda *words: asked.append(words[2]))
+    take("known@readers.example", "203.0.113.0/24", given)
+    known = asked[:]
+    asked.clear()
+    take("unknown@readers.example", "203.0.113.0/24", given)
+    assert known == asked
+    assert len(asked) <= 4, "each costs a sign-up a round trip"
+    assert not re.search(r"subscri(ber|ption)s\b|suppressions|mails", " ".join(asked))
 
 
 def test_what_a_program_fills_in_is_thanked_and_not_kept(visitor: Visitor, sql: Sql, bells: list[object]) -> None:
