@@ -7,7 +7,19 @@ from service import db
 from service.settings import ROOT, Settings
 from service.web import brand, faults, frame, media, status, webhooks
 from service.web.api import signups
-from service.web.public import archive, confirming, feeds, leaving, linking, preferences, subscribing
+from service.web.public import (
+    address,
+    archive,
+    confirming,
+    erasing,
+    feeds,
+    leaving,
+    linking,
+    preferences,
+    reader_data,
+    subscribing,
+    why,
+)
 from service.web.security import secure
 from service.wiring import check_installation, wire
 
@@ -36,6 +48,10 @@ def create_app(chosen: Settings) -> Flask:
         leaving.blueprint,
         linking.blueprint,
         preferences.blueprint,
+        why.blueprint,
+        reader_data.blueprint,
+        address.blueprint,
+        erasing.blueprint,
         archive.blueprint,
         feeds.blueprint,
         webhooks.blueprint,

@@ -34,6 +34,9 @@ PROTECTED = {
     "preferences.save": "the session's cookie, and the sealed form of that session",
     "preferences.undo": "the session's cookie, and the sealed form of that session",
     "preferences.close": "the session's cookie, and the sealed form of that session",
+    "address.send": "the session's cookie, and the sealed form of that session",
+    "address.answer": "the signed token in the address",
+    "erasing.erase": "the session's cookie, the sealed form of that session, and a ticked box",
     "webhooks.sendgrid": "SendGrid's signature over the body",
 }
 """Every route that changes something, and what it demands before it does."""

@@ -63,14 +63,11 @@ def answer(request_id: int) -> None:
         if request is None:
             return
         reader = tx.execute(
-            """SELECT s.id, s.email_key, coalesce(nullif(s.language, ''), :language) AS language, coalesce(
-                   (SELECT newsletter_id FROM subscriptions WHERE subscriber_id = s.id ORDER BY changed_at DESC LIMIT 1),
-                   (SELECT min(id) FROM newsletters)) AS newsletter_id
-               FROM subscribers s WHERE s.email_key = :key FOR NO KEY UPDATE OF s""",
+            """SELECT s.id, s.email_key, coalesce(nullif(s.language, ''), :language) AS language FROM subscribers s WHERE s.email_key = :key FOR NO KEY UPDATE OF s""",
             key=request.email_key,
             language=request.language,
         ).one_or_none()
-        if reader is None or reader.newsletter_id is None or _had_enough(tx, bytes(reader.email_key)):
+        if reader is None or _had_enough(tx, bytes(reader.email_key)):
             return
         link_id: int = tx.execute(
             "INSERT INTO links (subscriber_id, expires_at) VALUES (:subscriber, clock_timestamp() + CAST(:works AS interval)) RETURNING id",
@@ -82,7 +79,7 @@ def answer(request_id: int) -> None:
             "manage",
             email_key=bytes(reader.email_key),
             language=reader.language,
-            newsletter_id=reader.newsletter_id,
+            newsletter_id=speaking_newsletter(tx, reader.id),
             subscriber_id=reader.id,
             link_id=link_id,
         )
@@ -150,6 +147,16 @@ def close_all(tx: Transaction, subscriber_id: int) -> None:
     tx.execute(
         "UPDATE links SET ended_at = clock_timestamp() WHERE subscriber_id = :id AND ended_at IS NULL", id=subscriber_id
     )
+
+
+def speaking_newsletter(tx: Transaction, subscriber_id: int) -> int:
+    """The newsletter in whose name a mail about no one newsletter is sent: the one that the reader decided on last."""
+    newsletter_id: int = tx.execute(
+        """SELECT coalesce((SELECT newsletter_id FROM subscriptions WHERE subscriber_id = :id ORDER BY changed_at DESC LIMIT 1),
+               (SELECT min(id) FROM newsletters))""",
+        id=subscriber_id,
+    ).scalar_one()
+    return newsletter_id
 
 
 def _request(tx: Transaction, key: bytes, language: str, network: str) -> int | timedelta:

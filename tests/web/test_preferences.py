@@ -7,63 +7,13 @@ from typing import Any
 
 import pytest
 
-from service import queue
-from service.operations import linking
 from service.operations.linking import MAILS_A_DAY
 from service.tokens import Purpose, Signer
-from tests.builders import a_newsletter, readers
 from tests.web.browsing import Page, Person
+from tests.web.entering import MEI, answer_requests, mailed_link
 
 Sql = Callable[..., list[Any]]
 Bells = list[tuple[str, tuple[int, ...]]]
-MEI = "mei.distinct@readers.example"
-
-
-@pytest.fixture
-def monthly(web: str, sql: Sql) -> int:
-    made = a_newsletter()
-    sql("UPDATE newsletters SET accepts_signups = true, time_zone = 'Asia/Shanghai'")
-    return made
-
-
-@pytest.fixture
-def weekly(monthly: int, sql: Sql) -> int:
-    made = a_newsletter("weekly", name="The Weekly")
-    sql("UPDATE newsletters SET accepts_signups = true WHERE id = %s", made)
-    return made
-
-
-@pytest.fixture
-def reader(monthly: int) -> int:
-    """Mei's subscription to the monthly."""
-    return readers(monthly, [MEI], tracking="agreed", names={MEI: "Mei"})[0]
-
-
-def mailed_link(sql: Sql, bells: Bells) -> str:
-    """The token of the link that the latest request has led to."""
-    answer(bells)
-    ((link_id,),) = sql("SELECT link_id FROM mails WHERE kind = 'manage' ORDER BY id DESC LIMIT 1")
-    return Signer(Purpose.MANAGE).sign(link_id)
-
-
-def answer(bells: Bells) -> None:
-    for bell in [one for one in bells if one[0] == queue.ANSWER_LINK_REQUEST]:
-        bells.remove(bell)
-        linking.answer(*bell[1])
-
-
-@pytest.fixture
-def enter(web: str, reader: int, sql: Sql, bells: Bells) -> Callable[[], tuple[Person, Page]]:
-    """Ask for a link, open it, and be at the preferences."""
-
-    def opened() -> tuple[Person, Page]:
-        sql("DELETE FROM mails")
-        person = Person()
-        person.press(person.get(f"{web}/manage"), "/manage", address=MEI)
-        token = mailed_link(sql, bells)
-        return person, person.press(person.get(f"{web}/m/{token}"), token)
-
-    return opened
 
 
 Enter = Callable[[], tuple[Person, Page]]
@@ -82,7 +32,7 @@ def test_a_known_and_an_unknown_address_are_answered_alike(web: str, reader: int
     assert [page.status for page in pages] == [200, 200]
     assert pages[0].text == pages[1].text
     assert MEI not in pages[0].text
-    answer(bells)
+    answer_requests(bells)
     assert sql("SELECT kind FROM mails") == [("manage",)]
     assert sql("SELECT count(*) FROM link_requests WHERE answered_at IS NULL") == [(0,)]
 
@@ -100,7 +50,7 @@ def test_an_address_gets_three_links_a_day(web: str, reader: int, sql: Sql, bell
     person = Person()
     for _ in range(MAILS_A_DAY + 3):
         person.post(f"{web}/manage", {"address": MEI})
-    answer(bells)
+    answer_requests(bells)
     assert sql("SELECT count(*) FROM mails") == [(MAILS_A_DAY,)]
 
 

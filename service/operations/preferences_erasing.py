@@ -1,0 +1,19 @@
+"""A reader erases themselves from their own page. What goes and what stays is settled in `erasing`."""
+
+import json
+
+from service.db import transaction
+from service.operations import erasing
+
+
+def erase_reader(subscriber_id: int) -> tuple[int, str]:
+    """Erase the reader who asks for it. Returns the certificate's number, and the certificate as a file: its exact text and the
+    signature over it. Raises NotFound when they are gone already."""
+    with transaction() as tx:
+        certificate = erasing.erase(tx, subscriber_id, method="reader")
+    kept = {
+        "certificate": certificate.number,
+        "text": certificate.text,
+        "ed25519_signature_of_the_text": certificate.signature.hex(),
+    }
+    return certificate.number, json.dumps(kept, indent=1)
