@@ -1,7 +1,7 @@
 """Recurring duties."""
 
 from service import queue
-from service.operations import digesting, upkeep
+from service.operations import digesting, retaining, upkeep
 from tasks.app import app
 
 
@@ -18,3 +18,8 @@ def keep_partitions() -> None:
 @app.task(name=queue.MAKE_DIGEST)
 def make_digest() -> None:
     digesting.make_digest()
+
+
+@app.task(name=queue.KEEP_RETENTION)
+def keep_retention() -> None:
+    retaining.keep()

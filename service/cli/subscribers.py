@@ -1,5 +1,6 @@
 """Commands on readers."""
 
+import base64
 import inspect
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from rich.table import Table
 from service import settings
 from service.cli.frame import actor, as_json, command, plain, say, screen, show_json
 from service.cli.groups import subscribers
-from service.operations import authoring, importing, suppressing
+from service.operations import authoring, erasing, importing, suppressing
 from service.operations.importing import SYNONYMS, ImportReport
 from service.running import database
 
@@ -93,3 +94,29 @@ def show_report(report: ImportReport) -> None:
         say(f"  line {fault.line}: {plain(fault.reason)}")
     if report.faults_total > 20:
         say(f"  … and {report.faults_total - 20:,} more; --json names up to 1,000.")
+
+
+@command(
+    subscribers,
+    "erase",
+    example='broadsheet subscribers erase mei@readers.example --reason "asked by letter of 3 March"',
+)
+@click.argument("address")
+@click.option("--reason", required=True, help="Why; kept with your name.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@as_json
+def erase(address: str, reason: str, yes: bool, as_json: bool) -> None:
+    """Erase a reader for good, and print the sealed certificate of it.
+
+    What says who it was goes. A keyed hash stays, so that nobody writes there again and the consent can still be proved.
+    """
+    with database(settings.load()):
+        if not yes and not as_json:
+            click.confirm("Erase this reader for good? It cannot be undone.", abort=True)
+        certificate = erasing.erase_address(address, reason=reason, actor=actor())
+    signature = base64.b64encode(certificate.signature).decode()
+    if as_json:
+        show_json({"certificate": certificate.body, "text": certificate.text, "signature": signature})
+        return
+    say(plain(certificate.text))
+    say(f"Signature: {signature}")

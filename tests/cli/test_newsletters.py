@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pytest
+from PIL import Image
+
 from tests.cli.commands import Commands
 
 GOOD = ("--name", "The Monthly", "--from", "news@sender.example", "--postal-address", "1 Quay Street, Harbourton")
@@ -84,3 +87,204 @@ def test_another_address_key_than_the_databases_is_refused(broadsheet: Commands,
     assert len(problems) == 1
     assert problems[0].startswith("ADDRESS_KEY is not the key that this database was made with.")
     assert "canary" not in ended.out + ended.err
+
+
+def test_a_newsletters_settings_are_changed_one_by_one_and_nothing_else(
+    broadsheet: Commands, up: object, folder: Path
+) -> None:
+    broadsheet("newsletter", "create", "settings", *GOOD).succeeded()
+    before = broadsheet("newsletter", "show", "settings", "--json").succeeded().json
+    assert (before["accepts_signups"], before["has_archive"], before["welcome"]) == (True, False, None)
+    Image.new("RGB", (40, 20), "navy").save(folder / "logo.png")
+    given: list[object] = [
+        "--description",
+        "Once a month",
+        "--privacy-url",
+        "https://firm.example/privacy",
+        "--colour",
+        "#AA3300",
+    ]
+    given += [
+        "--logo",
+        folder / "logo.png",
+        "--signups",
+        "closed",
+        "--archive",
+        "on",
+        "--welcome",
+        "",
+        "--tracking",
+        "none",
+    ]
+    given += [
+        "--field",
+        "organisation:Organisation:required",
+        "--field",
+        "first_name",
+        "--field",
+        "office:Where you are",
+    ]
+    given += ["--origin", "https://www.firm.example/", "--origin", "http://localhost:8080", "--export-consent", "asked"]
+    given += ["--time-zone", "Asia/Shanghai", "--reply-to", "desk@sender.example"]
+    after = broadsheet("newsletter", "change", "settings", *given, "--json").succeeded().json
+    assert after["signup_fields"] == [
+        {"name": "organisation", "label": "Organisation", "required": True},
+        {"name": "first_name", "label": "", "required": False},
+        {"name": "office", "label": "Where you are", "required": False},
+    ]
+    assert after["allowed_origins"] == ["http://localhost:8080", "https://www.firm.example"]
+    assert (after["accepts_signups"], after["has_archive"], after["needs_export_consent"]) == (False, True, True)
+    assert (after["welcome"], after["brand_colour"], after["time_zone"]) == ("", "#aa3300", "Asia/Shanghai")
+    assert len(after["logo"]) == 64
+    changed = {name for name in after if after[name] != before[name]}
+    emptied = ["--no-logo", "--no-fields", "--no-origins", "--no-welcome", "--privacy-url", "", "--reply-to", ""]
+    again = broadsheet("newsletter", "change", "settings", *emptied, "--json").succeeded().json
+    assert [
+        again[name] for name in ("logo", "signup_fields", "allowed_origins", "welcome", "privacy_url", "reply_to")
+    ] == [
+        None,
+        [],
+        [],
+        None,
+        None,
+        None,
+    ]
+    assert {name for name in again if again[name] != after[name]} < changed
+    shown = broadsheet("newsletter", "show", "settings").succeeded().err
+    assert "description            Once a month" in shown
+
+
+def test_every_fault_of_a_change_is_told_at_once_and_nothing_is_changed(
+    broadsheet: Commands, up: object, folder: Path
+) -> None:
+    broadsheet("newsletter", "create", "kept", *GOOD).succeeded()
+    before = broadsheet("newsletter", "show", "kept", "--json").succeeded().json
+    (folder / "logo.svg").write_text("<svg/>")
+    bad: list[object] = [
+        "--name",
+        " ",
+        "--colour",
+        "blue",
+        "--privacy-url",
+        "javascript:alert(1)",
+        "--logo",
+        folder / "logo.svg",
+    ]
+    bad += [
+        "--time-zone",
+        "Mars/Olympus",
+        "--reply-to",
+        "nobody",
+        "--origin",
+        "http://www.firm.example",
+        "--description",
+        "a\nb",
+    ]
+    bad += ["--field", "E-Mail:x", "--archive", "on"]
+    said = broadsheet("newsletter", "change", "kept", *bad, "--json").refused()
+    for word in (
+        "name is empty",
+        "colour",
+        "privacy address",
+        "PNG or JPEG",
+        "time zone",
+        "reply-to",
+        "begin with https",
+        "line break",
+        "E-Mail",
+    ):
+        assert sum(word in problem for problem in said) == 1, (word, said)
+    assert broadsheet("newsletter", "show", "kept", "--json").succeeded().json == before
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ([], "Say what to change"),
+        (["--welcome", "Hello", "--no-welcome"], "contradicts"),
+        (["--field", "email"], "cannot be its name"),
+        (["--field", "a", "--field", "a:Again"], "given twice"),
+        ([word for n in range(11) for word in ("--field", f"f{n}")], "may ask for 10"),
+        (["--origin", "https://a.example/path"], "without a path"),
+        (["--origin", "https://a.example:99999"], "without a path"),
+        (["--origin", "https://user@a.example"], "without a path"),
+        (["--origin", "null"], "without a path"),
+        (["--logo", "nowhere.png"], "cannot be read"),
+        (["--description", "x" * 501], "may have 500"),
+        (["--time-zone", "../../etc/passwd"], "no time zone"),
+        (["--archive", "perhaps"], "perhaps"),
+    ],
+)
+def test_a_change_that_makes_no_sense_is_refused(broadsheet: Commands, up: object, given: list[str], told: str) -> None:
+    broadsheet("newsletter", "create", "refusing", *GOOD)
+    ended = broadsheet("newsletter", "change", "refusing", *given)
+    assert ended.code == 2
+    assert told in " ".join(ended.err.split())
+
+
+def test_the_words_of_a_consent_are_shown_set_and_taken_back(broadsheet: Commands, up: object, folder: Path) -> None:
+    broadsheet("newsletter", "create", "words", *GOOD).succeeded()
+
+    def wording(*arguments: object) -> str:
+        return broadsheet("newsletter", "wording", "words", *arguments).succeeded().out.strip()
+
+    ours = wording("newsletter")
+    assert "The Monthly" in ours
+    assert wording("newsletter", "--language", "de") != ours, "ours in the reader's language"
+    assert wording("newsletter", "--text", " Yes, please. ") == "Yes, please."
+    assert wording("newsletter") == wording("newsletter", "--language", "de") == "Yes, please.", "the newsletter's own"
+    (folder / "de.txt").write_text("Ja, bitte.\n", encoding="utf-8-sig")
+    assert wording("newsletter", "--language", "de", "--file", folder / "de.txt") == "Ja, bitte."
+    assert wording("newsletter") == "Yes, please."
+    assert wording("newsletter", "--standard") == ours
+    unasked = broadsheet("newsletter", "wording", "words", "export").succeeded()
+    assert (unasked.out, "not asked" in unasked.err) == ("", True)
+    (folder / "latin.txt").write_bytes("é".encode("latin-1"))
+    for arguments, told in (
+        (("--text", " "), "empty"),
+        (("--text", "x" * 2001), "may have 2,000"),
+        (("--text", "a", "--standard"), "Give one of"),
+        (("--file", folder / "latin.txt"), "not UTF-8"),
+    ):
+        assert told in " ".join(broadsheet("newsletter", "wording", "words", "newsletter", *arguments).refused())
+    assert wording("newsletter") == ours
+
+
+def test_the_form_to_paste_is_printed_and_a_closed_newsletter_has_none(broadsheet: Commands, up: object) -> None:
+    broadsheet("newsletter", "create", "pasted", *GOOD).succeeded()
+    printed = broadsheet("newsletter", "form", "pasted", "--language", "de").succeeded().out
+    assert "<form" in printed
+    assert "/subscribe" in printed
+    broadsheet("newsletter", "change", "pasted", "--signups", "closed").succeeded()
+    assert broadsheet("newsletter", "form", "pasted").code == 1
+    broadsheet("newsletter", "create", "never", *GOOD, "--no-signups").succeeded()
+    assert broadsheet("newsletter", "show", "never", "--json").succeeded().json["accepts_signups"] is False
+    assert "There are:" in broadsheet("newsletter", "show", "nowhere").refused(code=1)[0]
+
+
+def test_an_issue_is_put_into_the_archive_and_taken_out(broadsheet: Commands, up: object, folder: Path) -> None:
+    broadsheet("newsletter", "create", "public", *GOOD).succeeded()
+    issue = (
+        broadsheet("issue", "create", folder / "letter.md", "--newsletter", "public", "--json")
+        .succeeded()
+        .json["issue"]
+    )
+    hinted = broadsheet("issue", "archive", issue, "--yes").succeeded().err
+    assert "newsletter change public --archive on" in " ".join(hinted.split())
+    broadsheet("newsletter", "change", "public", "--archive", "on").succeeded()
+    assert "as soon as it is sent" in broadsheet("issue", "archive", issue, "--yes").succeeded().err
+    assert broadsheet("issue", "archive", issue, "--no", "--json").succeeded().json == {
+        "id": issue,
+        "in_archive": False,
+    }
+    assert broadsheet("issue", "archive", issue).refused() == ["Say --yes or --no."]
+    assert broadsheet("issue", "archive", 999_999, "--yes").refused(code=1) == ["There is no issue 999999."]
+
+
+def test_readers_who_will_get_nothing_for_want_of_a_consent_are_counted(
+    broadsheet: Commands, up: object, folder: Path
+) -> None:
+    broadsheet("newsletter", "create", "abroad", *GOOD).succeeded()
+    broadsheet("subscribers", "import", folder / "people.csv", "--newsletter", "abroad", "--consent", "x").succeeded()
+    said = broadsheet("newsletter", "change", "abroad", "--export-consent", "asked").succeeded().err
+    assert "2 of its 2 readers have not agreed" in " ".join(said.split())

@@ -27,7 +27,7 @@ WITH_JSON = [path for path, one in ALL.items() if any("--json" in option.opts fo
 def test_the_help_of_a_command_ends_with_an_example_of_it(broadsheet: Commands, path: tuple[str, ...]) -> None:
     shown = broadsheet(*path, "--help").succeeded().out.rstrip().splitlines()
     assert shown[-2] == "  Example:"
-    assert shown[-1].startswith(f"    broadsheet {' '.join(path)} ") or shown[-1] == f"    broadsheet {path[0]}"
+    assert shown[-1].startswith(f"    broadsheet {' '.join(path)} ") or shown[-1] == f"    broadsheet {' '.join(path)}"
 
 
 def test_the_text_of_a_help_is_not_shifted(broadsheet: Commands) -> None:

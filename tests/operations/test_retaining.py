@@ -1,0 +1,124 @@
+"""What has been kept for its period goes, what has not stays, and the evidence stays whole."""
+
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import pytest
+
+from service.db import transaction
+from service.operations import digesting, retaining, verifying
+from service.operations.consenting import record
+from service.settings import Settings
+from tests.builders import a_newsletter
+
+Sql = Callable[..., list[Any]]
+KEY = b"k" * 16
+
+
+def _signup(sql: Sql, days: int, state: str) -> None:
+    sql(
+        """INSERT INTO signups (state, address, normalised_address, email_key, language, choices, form, network, user_agent, created_at, confirmed_at)
+           VALUES (%s, 'a@a.example', 'a@a.example', %s, 'en', '[]', 'page', '192.0.2.0/24', 'Firefox',
+               now() - %s * interval '1 day', CASE WHEN %s = 'confirmed' THEN now() - %s * interval '1 day' END)""",
+        state, KEY, days, state, days,
+    )  # fmt: skip
+
+
+def _act(action: str, days: int, key: bytes = KEY, **details: object) -> None:
+    with transaction() as tx:
+        newsletter_id = tx.execute("SELECT min(id) FROM newsletters").scalar_one()
+        record(
+            tx, action, email_key=key, newsletter_id=newsletter_id, purpose="newsletter", method="form", details=details
+        )
+
+
+def _age(sql: Sql, days: int) -> None:
+    """Make the acts so far old, as only the owner can, chain and all."""
+    sql("SET session_replication_role = replica; UPDATE consent_records SET at = at - %s * interval '1 day'" % days)  # noqa: UP031
+    for (number,) in sql("SELECT DISTINCT number FROM consent_records ORDER BY number"):
+        sql(
+            f"""SET session_replication_role = replica;
+                UPDATE consent_records r SET previous = (SELECT p.hash FROM consent_records p WHERE p.email_key = r.email_key AND p.number = r.number - 1) WHERE number = {number};
+                UPDATE consent_records r SET hash = consent_hash(r) WHERE number = {number}"""
+        )
+
+
+def test_signups_go_after_their_period_and_not_before(database: Settings, sql: Sql) -> None:
+    for days in (13, 15):
+        _signup(sql, days, "asked")
+    for days in (29, 31):
+        _signup(sql, days, "confirmed")
+    assert retaining.delete_what_is_due(dry_run=True)["unconfirmed_signups"] == 1
+    assert sql("SELECT count(*) FROM signups") == [(4,)], "a dry run deletes nothing"
+    found = retaining.delete_what_is_due()
+    assert (found["unconfirmed_signups"], found["confirmed_signups"]) == (1, 1)
+    assert sql("SELECT state, extract(day FROM now() - created_at)::int FROM signups ORDER BY 2") == [
+        ("asked", 13),
+        ("confirmed", 29),
+    ]
+
+
+def test_the_network_goes_after_a_month_and_the_rest_of_the_proof_stays(database: Settings, sql: Sql) -> None:
+    _act("given", 0, form="page", network="192.0.2.0/24")
+    _age(sql, 31)
+    _act("confirmed", 0, form="page", network="192.0.2.0/24")
+    assert retaining.delete_what_is_due()["origins"] == 1
+    assert sql("SELECT record_id - min(record_id) OVER (), part FROM consent_details ORDER BY 1, 2") == [
+        (0, "act"),
+        (1, "act"),
+        (1, "origin"),
+    ]
+    assert verifying.verify().findings == []
+
+
+def test_consent_records_are_removed_by_the_owner_with_a_sealed_note(database: Settings, sql: Sql) -> None:
+    _act("given", 0, form="page")
+    _act("withdrawn", 0)
+    _age(sql, 2000)
+    _act("given", 0, key=b"x" * 16)
+    digesting.make_digest()
+    assert retaining.remove_old_consent(dry_run=True) == 2
+    assert retaining.remove_old_consent() == 2
+    assert retaining.remove_old_consent() == 0
+    assert sql("SELECT email_key FROM consent_records") == [(b"x" * 16,)]
+    found = verifying.verify()
+    assert (found.findings, found.removed, found.removals) == ([], 2, 1)
+
+
+def test_a_reader_who_still_gets_something_keeps_all_records(database: Settings, sql: Sql) -> None:
+    newsletter = a_newsletter()
+    with transaction() as tx:
+        subscriber = tx.execute(
+            "INSERT INTO subscribers (address, normalised_address, email_key) VALUES ('a@a.example', 'a@a.example', :key) RETURNING id",
+            key=KEY,
+        ).scalar_one()
+        tx.execute(
+            "INSERT INTO subscriptions (subscriber_id, newsletter_id, state) VALUES (:s, :n, 'active')",
+            s=subscriber,
+            n=newsletter,
+        )
+    _act("given", 0)
+    _age(sql, 2000)
+    assert retaining.remove_old_consent() == 0
+
+
+def test_without_a_note_not_even_the_owner_removes_a_record(database: Settings, sql: Sql) -> None:
+    _act("given", 0)
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        sql("DELETE FROM consent_records")
+    with pytest.raises(psycopg.errors.RaiseException):
+        sql("SELECT remove_consent_records(array[1, 999999999], '{}', '')")
+    assert sql("SELECT count(*) FROM consent_records") == [(1,)]
+
+
+def test_the_duty_works_once_a_day(database: Settings, sql: Sql) -> None:
+    _signup(sql, 15, "asked")
+    retaining.keep()
+    assert sql("SELECT count(*) FROM signups") == [(0,)]
+    _signup(sql, 15, "asked")
+    retaining.keep()
+    assert sql("SELECT count(*) FROM signups") == [(1,)]
+    sql("UPDATE duties SET last_ok_at = now() - interval '21 hours'")
+    retaining.keep()
+    assert sql("SELECT count(*) FROM signups") == [(0,)]
