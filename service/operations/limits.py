@@ -17,6 +17,9 @@ MAILS_PER_ADDRESS = 3
 """Mails of kinds `confirm` and `known` that an address gets within the span, whatever is asked for it."""
 RESEND_AFTER = timedelta(seconds=60)
 
+LARGEST_SIGNUP = 64 * 1024
+"""Bytes of one sent form."""
+
 CONFIRM_WITHIN = timedelta(days=7)
 """How long the link of a confirmation mail works."""
 FORM_LASTS = timedelta(hours=24)

@@ -185,6 +185,13 @@ def test_a_form_that_is_old_or_forged_comes_back_filled_in(visitor: Visitor, sql
     assert visitor.send("/subscribe", filled(again))[0] == 303
 
 
+def test_a_form_that_is_far_too_large_is_refused_unread(visitor: Visitor, sql: Sql) -> None:
+    open_newsletter(sql)
+    _, page, _ = visitor.get("/n/monthly")
+    assert visitor.send("/subscribe", filled(page, first_name="x" * 70_000))[0] == 413
+    assert kept(sql) == 0
+
+
 def test_a_slip_in_a_common_domain_is_taken_and_told(visitor: Visitor, sql: Sql) -> None:
     open_newsletter(sql)
     _, page, _ = visitor.get("/n/monthly")

@@ -13,7 +13,7 @@ from service.domain.languages import match
 from service.domain.networks import network_of, user_agent_family
 from service.errors import NotFound
 from service.languages import mark, say
-from service.operations import signing_up
+from service.operations import limits, signing_up
 from service.operations.signing_up import Origin, Rejected, TooMany
 from service.operations.signup_forms import NOBODY_HERE, SignupForm, accepting_origins, form_for
 from service.operations.signup_input import Problem
@@ -76,6 +76,7 @@ def preflight() -> Response:
 @blueprint.post("/subscribe")
 def subscribe() -> Response:
     """Take a sign-up. The answer to one that was taken is the same whoever is behind the address."""
+    request.max_content_length = limits.LARGEST_SIGNUP
     language = frame.language()
     if request.mimetype != "application/json":
         return _answer({"errors": [_error("", _NOT_JSON, language)]}, 415)
@@ -107,7 +108,7 @@ def _read() -> tuple[dict[str, list[str]], list[Problem]]:
     """The body, in the shape that a form would have; and what cannot be read in it."""
     try:
         body = request.get_json()
-    except BadRequest:
+    except (BadRequest, RecursionError):
         body = None
     if not isinstance(body, dict):
         return {}, [Problem("", _NO_OBJECT)]

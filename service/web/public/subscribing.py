@@ -54,10 +54,11 @@ def newsletter(slug: str) -> Response:
 def subscribe() -> Response:
     """Take a sign-up, of our own page or of one that a form of ours is embedded in. What is wrong is shown with what was
     typed; nothing that was typed is lost."""
+    request.max_content_length = limits.LARGEST_SIGNUP
     given = dict(request.form.lists())
     ticket = read_ticket(first(given, "form"))
-    if ticket is None:
-        return _show_again(None, given, [Problem("", _ONCE_MORE)], 422)
+    if ticket is None or ticket.kind == "api":
+        return _show_again(ticket, given, [Problem("", _ONCE_MORE)], 422)
     g.reader_language = ticket.language
     if reason := _looks_automatic(given, ticket):
         log.info("sign-up answered and not kept", reason=reason)
