@@ -267,7 +267,7 @@ def test_an_issue_is_put_into_the_archive_and_taken_out(broadsheet: Commands, up
     issue = (
         broadsheet("issue", "create", folder / "letter.md", "--newsletter", "public", "--json")
         .succeeded()
-        .json["issue"]
+        .json["issue"]["id"]
     )
     hinted = broadsheet("issue", "archive", issue, "--yes").succeeded().err
     assert "newsletter change public --archive on" in " ".join(hinted.split())
