@@ -12,11 +12,10 @@ import pytest
 from playwright.sync_api import Error
 
 from tests.browser.conftest import Open
+from tests.everything import dump
 
 pytestmark = pytest.mark.browser
 Sql = Callable[..., list[Any]]
-
-KEPT = ("subscriptions", "consent_records", "suppressions")
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -24,11 +23,6 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(self, *_: Any) -> None:
         return None
-
-
-def dump(sql: Sql) -> dict[str, list[Any]]:
-    """All that says whether somebody is written to, row by row."""
-    return {table: sql(f"SELECT * FROM {table} ORDER BY id") for table in KEPT}
 
 
 def links(copy: dict[str, Any]) -> list[str]:
