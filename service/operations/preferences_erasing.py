@@ -6,9 +6,9 @@ from service.db import transaction
 from service.operations import erasing
 
 
-def erase_reader(subscriber_id: int) -> tuple[int, str]:
-    """Erase the reader who asks for it. Returns the certificate's number, and the certificate as a file: its exact text and the
-    signature over it. Raises NotFound when they are gone already."""
+def erase_reader(subscriber_id: int) -> tuple[int, str, str]:
+    """Erase the reader who asks for it. Returns the certificate's number, its exact text, and a file that
+    holds the text with the signature over it. Raises NotFound when they are gone already."""
     with transaction() as tx:
         certificate = erasing.erase(tx, subscriber_id, method="reader")
     kept = {
@@ -16,4 +16,4 @@ def erase_reader(subscriber_id: int) -> tuple[int, str]:
         "text": certificate.text,
         "ed25519_signature_of_the_text": certificate.signature.hex(),
     }
-    return certificate.number, json.dumps(kept, indent=1)
+    return certificate.number, certificate.text, json.dumps(kept, indent=1)

@@ -11,6 +11,22 @@ from service.operations.consenting import agree, last_agreed
 UNDO = timedelta(minutes=30)
 PRESSED_TWICE = timedelta(minutes=1)
 
+_BEGIN_AGAIN = """
+    UPDATE subscriptions n SET state = 'active', changed_at = clock_timestamp() FROM subscribers s, consent_records c
+    WHERE n.id = :id AND s.id = n.subscriber_id AND n.state = 'unsubscribed'
+      AND c.id = :record AND c.email_key = s.email_key AND c.newsletter_id = n.newsletter_id
+      AND c.purpose = 'newsletter' AND c.action = 'withdrawn' AND c.at > clock_timestamp() - CAST(:age AS interval)
+      AND NOT EXISTS (SELECT FROM consent_records later WHERE later.email_key = c.email_key AND later.newsletter_id = c.newsletter_id
+          AND later.purpose = c.purpose AND later.number > c.number)
+      AND NOT EXISTS (SELECT FROM suppressions p WHERE p.email_key = s.email_key AND p.lifted_at IS NULL)
+    RETURNING s.email_key, n.newsletter_id, n.subscriber_id
+"""
+_COUNT_NO_MORE = """
+    UPDATE deliveries SET unsubscribed_at = NULL WHERE subscriber_id = :subscriber AND unsubscribed_at IS NOT NULL AND issue_id IN (
+               SELECT id FROM issues WHERE newsletter_id = :newsletter AND prepared_at IS NOT NULL ORDER BY id DESC LIMIT 3
+           ) AND unsubscribed_at > clock_timestamp() - CAST(:age AS interval)
+"""
+
 
 def just_withdrawn(tx: Transaction, subscription_id: int, *, fresh: bool) -> int | None:
     """The record of the leaving of this moment, to take it back by. A button pressed twice is still one leaving; anybody who
@@ -43,14 +59,7 @@ def _begin_again(tx: Transaction, subscription_id: int, record_id: int) -> None:
         id=subscription_id,
     )
     row = tx.execute(
-        """UPDATE subscriptions n SET state = 'active', changed_at = clock_timestamp() FROM subscribers s, consent_records c
-           WHERE n.id = :id AND s.id = n.subscriber_id AND n.state = 'unsubscribed'
-             AND c.id = :record AND c.email_key = s.email_key AND c.newsletter_id = n.newsletter_id
-             AND c.purpose = 'newsletter' AND c.action = 'withdrawn' AND c.at > clock_timestamp() - CAST(:age AS interval)
-             AND NOT EXISTS (SELECT FROM consent_records later WHERE later.email_key = c.email_key AND later.newsletter_id = c.newsletter_id
-                 AND later.purpose = c.purpose AND later.number > c.number)
-             AND NOT EXISTS (SELECT FROM suppressions p WHERE p.email_key = s.email_key AND p.lifted_at IS NULL)
-           RETURNING s.email_key, n.newsletter_id, n.subscriber_id""",
+        _BEGIN_AGAIN,
         id=subscription_id,
         record=record_id,
         age=UNDO,
@@ -71,9 +80,7 @@ def _begin_again(tx: Transaction, subscription_id: int, record_id: int) -> None:
     )
     tx.execute("DELETE FROM leave_reasons WHERE subscription_id = :id", id=subscription_id)
     tx.execute(
-        """UPDATE deliveries SET unsubscribed_at = NULL WHERE subscriber_id = :subscriber AND unsubscribed_at IS NOT NULL AND issue_id IN (
-               SELECT id FROM issues WHERE newsletter_id = :newsletter AND prepared_at IS NOT NULL ORDER BY id DESC LIMIT 3
-           ) AND unsubscribed_at > clock_timestamp() - CAST(:age AS interval)""",
+        _COUNT_NO_MORE,
         subscriber=row.subscriber_id,
         newsletter=row.newsletter_id,
         age=UNDO,

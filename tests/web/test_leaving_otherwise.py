@@ -264,6 +264,14 @@ def test_a_link_to_everything_else_is_asked_for_and_shows_nothing(link: str, sql
     ]
 
 
+def test_a_network_that_asks_for_too_many_links_is_told_when_to_come_back(link: str, sql: Sql) -> None:
+    sql(
+        "INSERT INTO link_requests (email_key, language, network) SELECT 'x', 'en', '127.0.0.0/24' FROM generate_series(1, 30)"
+    )
+    assert Person().post(f"{link}/link").status == 429
+    assert Person().post(link, {"List-Unsubscribe": "One-Click"}).status == 200, "leaving has no limit"
+
+
 def test_a_forwarded_mail_shows_nothing_of_its_reader_and_adds_nothing(link: str, sql: Sql) -> None:
     """Everything that a leave token opens, searched for whatever is theirs."""
     other = a_newsletter("weekly", name="Weekly-Distinct")

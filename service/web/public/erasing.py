@@ -28,10 +28,10 @@ def erase() -> Response:
     sessions.read_form(session, request.form.get("form", ""))
     if request.form.get("sure") != "yes":
         return _ask_page(session, 422, gettext("Tick the box if you want to be erased. Nothing was erased yet."))
-    number, file = erase_reader(session.subscriber_id)
+    number, text, file = erase_reader(session.subscriber_id)
     # In the page itself: there is nobody left whom a link to it could be kept for.
     href = "data:application/json;base64," + base64.b64encode(file.encode()).decode()
-    response = page("public/erased.html", number=number, file=file, href=href)
+    response = page("public/erased.html", number=number, text=text, href=href)
     sessions.end(response)
     return response
 

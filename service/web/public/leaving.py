@@ -12,6 +12,7 @@ from service.operations import leaving, linking, pausing, undoing
 from service.operations.leaving import LeaveView
 from service.web import frame
 from service.web.frame import gettext, page
+from service.web.public.linking import wait_page
 from service.web.sealed import seal, unseal
 
 blueprint = Blueprint("leaving", __name__)
@@ -109,9 +110,11 @@ def tracking(token: str) -> Response:
 def link(token: str) -> Response:
     """Mail the reader of this subscription a link to everything else. Whoever holds a forwarded mail gets nothing by it."""
     view = _view(token)
-    linking.request_for_subscription(
+    wait = linking.request_for_subscription(
         leaving.subscription_of(token), language=frame.language(), network=network_of(request.remote_addr)
     )
+    if wait is not None:
+        return wait_page(wait)
     return page("public/link_mailed.html", view=view)
 
 
