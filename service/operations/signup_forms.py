@@ -2,7 +2,7 @@
 ask for. Reads only; refuses newsletters that take none."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from service.db import Transaction, transaction
@@ -28,7 +28,7 @@ _LONGEST_OTHER = 200
 @dataclass(frozen=True)
 class Field:
     """One thing that a form asks beside the address. `key` is what it is kept as; `options` are (value, label) pairs of one
-    to choose from."""
+    to choose from; `needed_for` names the newsletters that need it where others of the form do not."""
 
     name: str
     key: str
@@ -37,6 +37,7 @@ class Field:
     longest: int
     autocomplete: str = ""
     options: tuple[tuple[str, str], ...] = ()
+    needed_for: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,14 +69,16 @@ class SignupForm:
 
     @property
     def fields(self) -> list[Field]:
-        """Each field once. Where several newsletters are offered, a browser may insist only on what all of them need."""
-        found: dict[str, Field] = {}
-        for offer in self.offers:
-            for field in offer.fields:
-                found.setdefault(field.name, field)
-        every = [{field.name for field in offer.fields if field.required} for offer in self.offers]
-        needed = set.intersection(*every) if every else set()
-        return [_with_required(field, required=field.name in needed) for field in found.values()]
+        """Each field once, needed where any newsletter needs it."""
+        found = {field.name: field for offer in reversed(self.offers) for field in reversed(offer.fields)}
+        return [self._shared(found[name]) for name in reversed(found)]
+
+    def _shared(self, field: Field) -> Field:
+        needing = [
+            offer.name for offer in self.offers for one in offer.fields if one.name == field.name and one.required
+        ]
+        by_some = ", ".join(needing) if 0 < len(needing) < len(self.offers) else ""
+        return replace(field, required=bool(needing), needed_for=by_some)
 
 
 def form_for(slugs: Sequence[str] | None, language: str) -> SignupForm:
@@ -138,7 +141,3 @@ def _field(given: Mapping[str, Any], newsletters_language: str, language: str) -
         autocomplete=_AUTOCOMPLETE.get(key, ""),
         options=tuple(LANGUAGES.items()) if key == "language" else (),
     )
-
-
-def _with_required(field: Field, *, required: bool) -> Field:
-    return Field(field.name, field.key, field.label, required, field.longest, field.autocomplete, field.options)

@@ -56,10 +56,12 @@ def check(given: Given, form: SignupForm) -> Accepted | tuple[Problem, ...]:
     reading = _Reading(given, form)
     address = _address(reading)
     boxes = {purpose: _ticked(given, purpose) for purpose in ("newsletter", "tracking", "export")}
-    chosen = [offer for offer in form.offers if offer.slug in boxes["newsletter"]]
+    # Of a form for one newsletter everything wrong is told at once, though its box be empty.
+    only = form.offers if len(form.offers) == 1 else ()
+    chosen = only or tuple(offer for offer in form.offers if offer.slug in boxes["newsletter"])
     texts = {one.key: _text(reading, one, chosen) for one in form.fields}
-    if not chosen:
-        reading.fault(f"newsletter-{form.offers[0].slug}", _TICK_ONE if len(form.offers) > 1 else _TICK_IT)
+    if not boxes["newsletter"].keys() & {offer.slug for offer in chosen}:
+        reading.fault(f"newsletter-{form.offers[0].slug}", _TICK_IT if only else _TICK_ONE)
     choices = [_choice(reading, offer, boxes) for offer in chosen]
     if reading.problems or address is None:
         return tuple(reading.problems)

@@ -13,7 +13,7 @@ from service.domain.mail_domains import likely_meant
 from service.domain.networks import network_of, user_agent_family
 from service.errors import NotFound
 from service.languages import mark
-from service.operations import limits, mailing, signing_up
+from service.operations import archiving, limits, mailing, signing_up
 from service.operations.signing_up import Origin, Rejected, TooMany
 from service.operations.signup_forms import SignupForm, form_for
 from service.operations.signup_input import Problem, first
@@ -125,6 +125,7 @@ def _show(
         ticket=ticket.sealed(),
         given={name: first(given or {}, name) for name in ("address", *(one.name for one in shown.fields))},
         ticked={purpose: list((given or {}).get(purpose, ())) for purpose in ("newsletter", "tracking", "export")},
+        latest=archiving.latest(single.slug) if single and single.has_archive and not given else [],
         problems={one.field: frame.gettext(one.text, **one.values) for one in problems},
     )
 
