@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from service import db, settings
+from service import settings
 from service.errors import BroadsheetError
-from service.operations import authoring
+from service.operations import authoring, newsletter_settings
 from service.operations.limits import FASTEST_PERSON
 from service.running import everything
 from service.settings import ROOT, Settings
@@ -67,8 +67,7 @@ def a_newsletter() -> int:
         postal_address="Harbour & Lane LLP, 3 Grain Quay, Northmere",
         actor="bench",
     )
-    with db.owner_engine().begin() as connection:
-        connection.exec_driver_sql("UPDATE newsletters SET accepts_signups = true")
+    newsletter_settings.change(SLUG, actor="bench", accepts_signups=True)
     return newsletter_id
 
 

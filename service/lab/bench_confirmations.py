@@ -8,7 +8,7 @@ from typing import Any
 
 from service.errors import BroadsheetError
 from service.lab import bench, readers
-from service.lab.demo import SAMPLE, _sandbox
+from service.lab.demo import SAMPLE, ask_sandbox
 from service.operations import authoring, importing, mailing_report, reporting, scheduling
 from service.settings import Settings
 
@@ -32,7 +32,7 @@ def run(home: Path, number: int, per_second: float, say: Callable[[str], None]) 
         )
         issue, _ = authoring.create_issue(authoring.read_source(SAMPLE), newsletter_id=newsletter, actor="bench")
         form = bench.form(chosen)
-        _sandbox(chosen, "/sandbox/script", {"latency_ms": LATENCY})
+        ask_sandbox(chosen, "/sandbox/script", {"latency_ms": LATENCY})
         say(f"{number:,} readers are there; the issue is being sent.")
         scheduling.schedule(issue, actor="bench")
         signed_up, during, seconds = _sign_up_meanwhile(chosen, form, issue, per_second)

@@ -111,7 +111,7 @@ def _run(demo: Demo, number: int, watch: Callable[[int], dict[str, Any]], say: C
 
 def _stumble(chosen: Settings) -> None:
     """As on a bad day: answers take a moment, one request is throttled, and the answer to another is lost on the way."""
-    _sandbox(
+    ask_sandbox(
         chosen,
         "/sandbox/script",
         {
@@ -138,11 +138,12 @@ def _leave_in_between(chosen: Settings, issue: int, number: int) -> None:
 
 
 def _stats(chosen: Settings) -> dict[str, int]:
-    found: dict[str, int] = _sandbox(chosen, "/sandbox/stats")
+    found: dict[str, int] = ask_sandbox(chosen, "/sandbox/stats")
     return found
 
 
-def _sandbox(chosen: Settings, path: str, body: object = None) -> Any:
+def ask_sandbox(chosen: Settings, path: str, body: object = None) -> Any:
+    """A question to the sandbox's own routes, or with a body an order."""
     request = urllib.request.Request(
         f"http://127.0.0.1:{chosen.sandbox_port}{path}",
         data=None if body is None else json.dumps(body).encode(),

@@ -80,7 +80,9 @@ def test_another_account_of_the_machine_reaches_neither_the_socket_nor_a_file(ho
 def test_postgresql_does_not_listen_on_the_network_and_no_command_line_shows_a_password(home: Path) -> None:
     with embedded.running(home) as found, psycopg.connect(_libpq(found)) as connection:
         assert connection.execute("SHOW listen_addresses").fetchone() == ("",)
-        secrets = [url.split("@")[0].rsplit(":", 1)[1] for url in (found.database_url, found.owner_url, found.redis_url)]
+        secrets = [
+            url.split("@")[0].rsplit(":", 1)[1] for url in (found.database_url, found.owner_url, found.redis_url)
+        ]
         shown = "".join(
             path.read_bytes().decode(errors="replace")
             for entry in Path("/proc").iterdir()

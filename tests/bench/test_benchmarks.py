@@ -1,0 +1,41 @@
+"""The benchmarks measure what they say, and a reader waits seconds for a confirmation while an issue is being sent."""
+
+import json
+import subprocess
+from typing import Any
+
+import pytest
+
+from service.lab.bench import percentile
+from tests.cli.commands import command_line, environment
+
+
+def bench(*arguments: object) -> dict[str, Any]:
+    done = subprocess.run(
+        command_line("bench", *arguments, "--json"), env=environment(), capture_output=True, timeout=110, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.slow
+def test_confirmations_leave_within_five_seconds_while_an_issue_is_being_sent() -> None:
+    found = bench("confirmations", "--readers", 3000)
+    assert found["during_the_issue"] >= 5, "else nothing was measured"
+    assert found["issue"] == "sent"
+    assert found["p95_s"] < 5
+
+
+@pytest.mark.slow
+def test_every_sign_up_that_the_benchmark_counts_was_kept() -> None:
+    found = bench("signup", "--seconds", 0.5)
+    assert found["kept"] > sum(run["signups"] for run in found["runs"]) > 0, "the warm-up is kept too"
+    assert found["signups_per_second"] > 5
+    assert 0 < found["p50_ms"] <= found["p99_ms"]
+    assert found["ratio"] < 1
+
+
+def test_a_percentile_is_a_measured_value() -> None:
+    assert [percentile([4.0, 1.0, 3.0, 2.0], share) for share in (0, 0.5, 0.95, 1)] == [1, 2, 4, 4]
+    assert percentile([7.0], 0.99) == 7
