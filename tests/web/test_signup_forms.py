@@ -130,8 +130,8 @@ def test_fields_of_the_teams_are_asked_kept_and_bounded(visitor: Visitor, sql: S
     ):
         assert sentence in page
     without: list[tuple[str, str]] = [one for one in filled(page) if one[0] != "newsletter"]
-    for fields in (filled(page), without):
-        status, page, _ = visitor.send("/subscribe", fields)
+    for sent in (filled(page), without):
+        status, page, _ = visitor.send("/subscribe", sent)
         assert (status, page.count("is needed for this newsletter")) == (422, 4), "twice: at the top and beside it"
     right = {"first_name": " Mei  Lin ", "own_practice": "Privacy", "own_address": "Quay 3", "language": "zh-Hans"}
     assert visitor.send("/subscribe", filled(page, "mei@readers.example", **right))[0] == 303
