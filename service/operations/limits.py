@@ -1,7 +1,7 @@
 """How often strangers may ask for something: every number in one place, and the count by network. Knows networks and
 keyed hashes only, never whether an address is known."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Literal
 
 from service.db import Transaction
@@ -27,16 +27,28 @@ FASTEST_PERSON = timedelta(seconds=2)
 """Nobody reads, types and ticks faster than this."""
 
 
+Requests = Literal["signups", "link_requests"]
+"""Tables whose rows have a network and a `created_at`."""
+
+
 def wait_for_network(
-    tx: Transaction, table: Literal["signups", "link_requests"], network: str, most: int = REQUESTS_PER_NETWORK
+    tx: Transaction, table: Requests, network: str, most: int = REQUESTS_PER_NETWORK
 ) -> timedelta | None:
     """How long this network must wait before it may ask again; None when it may now.
 
     Requests of one network go one after the other until the transaction's end, so that no burst passes the limit.
     """
     tx.execute("SELECT pg_advisory_xact_lock(hashtextextended(:network, 0))", network=network)
+    return remaining_wait(tx, table, network, most)
+
+
+def remaining_wait(
+    tx: Transaction, table: Requests, network: str, most: int = REQUESTS_PER_NETWORK
+) -> timedelta | None:
+    """As `wait_for_network`, for whoever holds the network's turn already, or only wants to know."""
+    # Not clock_timestamp(): it would keep the index from being used, and every old row be read.
     row = tx.execute(
-        f"""SELECT created_at, clock_timestamp() AS now FROM {table} WHERE network = :network AND created_at > clock_timestamp() - :span
+        f"""SELECT created_at, statement_timestamp() AS now FROM {table} WHERE network = :network AND created_at > statement_timestamp() - :span
             ORDER BY created_at DESC OFFSET :most LIMIT 1""",
         network=network,
         span=NETWORK_SPAN,
@@ -44,6 +56,5 @@ def wait_for_network(
     ).one_or_none()
     if row is None:
         return None
-    oldest: datetime = row.created_at
-    wait: timedelta = oldest + NETWORK_SPAN - row.now
+    wait: timedelta = row.created_at + NETWORK_SPAN - row.now
     return max(wait, timedelta(seconds=1))

@@ -14,7 +14,7 @@ from service.domain.addresses import Address, looks_like_role
 from service.domain.mail_domains import is_disposable
 from service.errors import BroadsheetError
 from service.operations.embedding import embed_form
-from service.operations.limits import wait_for_network
+from service.operations.limits import NETWORK_SPAN, REQUESTS_PER_NETWORK, remaining_wait
 from service.operations.signup_forms import read_form
 from service.operations.signup_input import Accepted, Problem, check
 from service.tokens import email_key
@@ -55,29 +55,34 @@ def sign_up(given: Mapping[str, Sequence[str]], *, slugs: Sequence[str], languag
     Raises Rejected, TooMany, and NotFound where a newsletter of the form takes no sign-ups any more.
     """
     with transaction() as tx:
-        checked = check(given, read_form(tx, slugs, language))
+        checked = check(given, read_form(tx, slugs, language, turn_of=origin.network))
         if isinstance(checked, tuple):
             raise Rejected(checked)
-        wait = wait_for_network(tx, "signups", origin.network)
-        if wait is not None:
-            log.warning("sign-ups refused: too many from one network", network=origin.network, form=origin.form)
-            raise TooMany(wait)
         signup_id = _keep(tx, checked, origin)
+        if signup_id is None:
+            log.warning("sign-ups refused: too many from one network", network=origin.network, form=origin.form)
+            raise TooMany(remaining_wait(tx, "signups", origin.network) or timedelta(minutes=1))
         tx.enqueue(queue.ANSWER_SIGNUP, signup_id)
     return signup_id
 
 
-def _keep(tx: Transaction, accepted: Accepted, origin: Origin) -> int:
-    """One statement for the words and the sign-up: this path is measured in round trips."""
-    signup_id: int = tx.execute(
+def _keep(tx: Transaction, accepted: Accepted, origin: Origin) -> int | None:
+    """Keep the words and the sign-up, unless its network, whose turn it must be, has sent too many: one statement, because this
+    path is measured in round trips."""
+    signup_id: int | None = tx.execute(
         """WITH words AS (
                INSERT INTO consent_wordings (sha256, wording)
                SELECT decode(sha256, 'hex'), wording FROM unnest(CAST(:hashes AS text[]), CAST(:texts AS text[])) t (sha256, wording)
                ON CONFLICT DO NOTHING
+           ), too_many AS (
+               SELECT FROM signups WHERE network = :network AND created_at > statement_timestamp() - :span OFFSET :most LIMIT 1
            )
            INSERT INTO signups (address, normalised_address, email_key, first_name, last_name, language, attributes, choices, form, network, user_agent, flags, rung_at)
-           VALUES (:address, :normalised, :key, :first_name, :last_name, :language, CAST(:attributes AS jsonb), CAST(:choices AS jsonb),
-               :form, :network, :user_agent, :flags, clock_timestamp()) RETURNING id""",
+           SELECT :address, :normalised, :key, :first_name, :last_name, :language, CAST(:attributes AS jsonb), CAST(:choices AS jsonb),
+               :form, :network, :user_agent, CAST(:flags AS text[]), clock_timestamp()
+           WHERE NOT EXISTS (SELECT FROM too_many) RETURNING id""",
+        span=NETWORK_SPAN,
+        most=REQUESTS_PER_NETWORK - 1,
         hashes=[wording.sha256 for wording in accepted.words],
         texts=[wording.text for wording in accepted.words],
         address=accepted.address.as_typed_clean,
@@ -92,7 +97,7 @@ def _keep(tx: Transaction, accepted: Accepted, origin: Origin) -> int:
         network=origin.network,
         user_agent=origin.user_agent,
         flags=_flags(accepted.address),
-    ).scalar_one()
+    ).scalar_one_or_none()
     return signup_id
 
 

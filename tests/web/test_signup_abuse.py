@@ -104,7 +104,7 @@ def test_the_request_asks_the_database_the_same_and_looks_nobody_up(database: Se
     asked.clear()
     take("unknown@readers.example", "203.0.113.0/24", given)
     assert known == asked
-    assert len(asked) <= 4, "each costs a sign-up a round trip"
+    assert len(asked) <= 2, "each costs a sign-up a round trip"
     assert not re.search(r"subscri(ber|ption)s\b|suppressions|mails", " ".join(asked))
 
 
