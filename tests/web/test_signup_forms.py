@@ -2,12 +2,14 @@
 than they saw."""
 
 import html
+import json
 import re
 
 import pytest
 
 from service.operations.signing_up import embed_form
 from service.operations.wordings import sha256_of
+from tests.builders import an_issue
 from tests.web.signups import Sql, Visitor, boxes, filled, open_newsletter, read_for, ticket
 
 
@@ -118,7 +120,7 @@ def test_fields_of_the_teams_are_asked_kept_and_bounded(visitor: Visitor, sql: S
         {"name": "practice", "label": {"en": "Practice", "de": "Fach"}, "required": True},
         {"name": "address", "label": "Street"},
     ]
-    open_newsletter(sql, signup_fields=json_of(fields))
+    open_newsletter(sql, signup_fields=json.dumps(fields))
     _, page, _ = visitor.get("/n/monthly")
     wrong = {"first_name": "Mei\r\nBcc: x", "own_practice": "x" * 201, "own_address": "", "language": "xx"}
     status, page, _ = visitor.send("/subscribe", filled(page, "mei@readers.example", **wrong))
@@ -140,12 +142,6 @@ def test_fields_of_the_teams_are_asked_kept_and_bounded(visitor: Visitor, sql: S
     ]
 
 
-def json_of(value: object) -> object:
-    from psycopg.types.json import Jsonb  # noqa: PLC0415
-
-    return Jsonb(value)
-
-
 def test_several_newsletters_are_chosen_at_once_each_under_its_own_words(visitor: Visitor, sql: Sql) -> None:
     first = open_newsletter(sql, "daily", name="The Daily")
     second = open_newsletter(sql, "weekly", name="The Weekly", needs_export_consent=True)
@@ -158,6 +154,18 @@ def test_several_newsletters_are_chosen_at_once_each_under_its_own_words(visitor
     assert visitor.send("/subscribe", form)[0] == 303
     ((choices,),) = sql("SELECT choices FROM signups")
     assert [(one["newsletter"], one["export"]) for one in choices] == [(first, False), (second, True)]
+
+
+def test_a_newsletters_page_shows_its_latest_issues_only_where_there_is_an_archive(visitor: Visitor, sql: Sql) -> None:
+    newsletter_id = open_newsletter(sql)
+    issue_id = an_issue(newsletter_id)
+    sql("UPDATE issues SET prepared_at = now(), in_archive = true WHERE id = %s", issue_id)
+    assert "Latest issues" not in visitor.get("/n/monthly")[1]
+    sql("UPDATE newsletters SET has_archive = true")
+    _, page, _ = visitor.get("/n/monthly?lang=de")
+    found = re.search(rf'href="(/n/monthly/{issue_id}/[^"]+)\?lang=de" lang="en">News of the month<', page)
+    assert found
+    assert visitor.get(found[1])[0] == 200
 
 
 def test_a_newsletter_that_takes_no_sign_ups_is_no_page(visitor: Visitor, sql: Sql) -> None:
@@ -214,7 +222,7 @@ def test_roles_and_mailboxes_for_minutes_are_flagged_and_taken(visitor: Visitor,
 
 
 def test_a_form_embedded_elsewhere_works_for_years_and_gives_no_cookie(visitor: Visitor, sql: Sql) -> None:
-    newsletter_id = open_newsletter(sql, signup_fields=json_of([{"name": "first_name", "required": True}]))
+    newsletter_id = open_newsletter(sql, signup_fields=json.dumps([{"name": "first_name", "required": True}]))
     snippet = embed_form("monthly", "de")
     assert "<script" not in snippet
     assert "style=" not in snippet
