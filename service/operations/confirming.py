@@ -4,6 +4,7 @@ link changes nothing; confirming twice does nothing twice."""
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from service import tokens
@@ -65,9 +66,10 @@ def view(token: str) -> SignupView:
         return _view(tx, _read(tx, signup_id))
 
 
-def confirm(token: str, how: How) -> SignupView:
+def confirm(token: str, how: How, *, origin: Mapping[str, str] = MappingProxyType({})) -> SignupView:
     """Begin what the sign-up asked for; in force when this returns. The view's state is `confirmed` when it now is, and
-    `expired` when it was too late. A second time, nothing changes. Raises NotFound for anything we did not sign."""
+    `expired` when it was too late. A second time, nothing changes. `origin`: network and user_agent of whoever pressed the
+    button, which may be another machine than the form's. Raises NotFound for anything we did not sign."""
     signup_id = _signup(token)
     with transaction() as tx:
         signup = _read(tx, signup_id, lock="FOR UPDATE OF s")
@@ -75,7 +77,7 @@ def confirm(token: str, how: How) -> SignupView:
             return _view(tx, signup)
         subscriber_id = _subscriber(tx, signup)
         begun = [_subscribe(tx, subscriber_id, choice) for choice in signup["choices"]]
-        _record(tx, signup, subscriber_id, begun, f"confirm-{how}")
+        _record(tx, signup, subscriber_id, begun, {"method": f"confirm-{how}", "origin": origin})
         _lift_leaving(tx, signup["email_key"])
         _welcome(tx, signup, subscriber_id, begun)
         tx.execute(
@@ -176,25 +178,28 @@ def _subscribe(tx: Transaction, subscriber_id: int, choice: Mapping[str, Any]) -
 
 
 def _record(
-    tx: Transaction, signup: Mapping[str, Any], subscriber_id: int, begun: Sequence[_Begun], method: str
+    tx: Transaction, signup: Mapping[str, Any], subscriber_id: int, begun: Sequence[_Begun], second: Mapping[str, Any]
 ) -> None:
-    """Two acts for each ticked box, in their order: given with the form, confirmed by the mailed link. An objection is one."""
-    details = {
+    """Two acts for each ticked box, in their order: given with the form, confirmed by the mailed link (`second`: method and
+    origin), each with where it came from. An objection is one act."""
+    common = {
         "signup": signup["id"],
         "subscriber": subscriber_id,
         "form": signup["form"],
         "language": signup["language"],
         "default": "unticked",
-        "network": signup["network"],
-        "user_agent": signup["user_agent"],
     }
-    sent = {"at": signup["created_at"].isoformat(), "method": "form" if signup["form"] == "page" else signup["form"]}
-    given, confirmed = {"action": "given", **sent}, {"action": "confirmed", "method": method}
+    sent = {
+        "at": signup["created_at"].isoformat(),
+        "method": "form" if signup["form"] == "page" else signup["form"],
+        "details": {**common, "network": signup["network"], "user_agent": signup["user_agent"]},
+    }
+    followed = {"method": second["method"], "details": {**common, **_mail(tx, signup["id"]), **second["origin"]}}
     acts = [
-        {"newsletter": choice["newsletter"], "purpose": purpose, "wording": wording, **step}
+        {"newsletter": choice["newsletter"], "purpose": purpose, "wording": wording, "action": action, **step}
         for choice in signup["choices"]
         for purpose, wording in sorted(choice["wordings"].items(), key=lambda one: PURPOSES.index(one[0]))
-        for step in (given, confirmed)
+        for action, step in (("given", sent), ("confirmed", followed))
     ]
     acts += [
         {"newsletter": one.newsletter_id, "purpose": "tracking", "action": "withdrawn", **sent}
@@ -203,13 +208,25 @@ def _record(
     ]
     tx.execute(
         """INSERT INTO consent_records (email_key, newsletter_id, purpose, action, at, method, wording_sha256, details)
-           SELECT :key, a.newsletter, a.purpose, a.action, coalesce(a.at, clock_timestamp()), a.method, decode(a.wording, 'hex'), CAST(:details AS jsonb)
-           FROM ROWS FROM (jsonb_to_recordset(CAST(:acts AS jsonb)) AS (newsletter bigint, purpose text, action text, at timestamptz, method text, wording text))
-               WITH ORDINALITY a (newsletter, purpose, action, at, method, wording, number) ORDER BY a.number""",
+           SELECT :key, a.newsletter, a.purpose, a.action, coalesce(a.at, clock_timestamp()), a.method, decode(a.wording, 'hex'), a.details
+           FROM ROWS FROM (jsonb_to_recordset(CAST(:acts AS jsonb)) AS (
+                   newsletter bigint, purpose text, action text, at timestamptz, method text, wording text, details jsonb))
+               WITH ORDINALITY a (newsletter, purpose, action, at, method, wording, details, number) ORDER BY a.number""",
         key=signup["email_key"],
         acts=json.dumps(acts),
-        details=json.dumps(details),
     )
+
+
+def _mail(tx: Transaction, signup_id: int) -> dict[str, Any]:
+    """Which mail the link stood in, the last where it was sent again, and when it was handed over: its row is gone in a month."""
+    row = tx.execute(
+        """SELECT id AS mail, sent_at AS mail_sent_at FROM mails WHERE signup_id = :id AND kind = 'confirm' AND state <> 'failed'
+           ORDER BY id DESC LIMIT 1""",
+        id=signup_id,
+    ).one_or_none()
+    if row is None:
+        return {}
+    return {"mail": row.mail} | ({"mail_sent_at": row.mail_sent_at.isoformat()} if row.mail_sent_at else {})
 
 
 def _lift_leaving(tx: Transaction, email_key: bytes) -> None:

@@ -3,12 +3,13 @@
 import json
 import threading
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from service.db import transaction
-from service.operations import confirming
+from service.operations import confirming, mailing, proving
 from service.operations.confirming import SignupView
 from service.operations.signing_up import Origin, sign_up
 from service.operations.signup_forms import form_for
@@ -130,6 +131,19 @@ def test_a_welcome_greets_who_is_new_and_nobody_twice(newsletter_id: int, sql: S
     sql("UPDATE subscriptions SET state = 'unsubscribed'")
     confirmed()
     assert sql("SELECT kind, newsletter_id, language FROM mails") == [("welcome", newsletter_id, "en")]
+
+
+def test_each_act_says_where_it_came_from_and_which_mail_was_confirmed(newsletter_id: int, sql: Sql) -> None:
+    token = signed_up()
+    mailing.answer_signup(sql("SELECT id FROM signups")[0][0])
+    ((mail, sent),) = sql("UPDATE mails SET state = 'sent', sent_at = clock_timestamp() RETURNING id, sent_at")
+    confirming.confirm(token, "button", origin={"network": "198.51.100.0/24", "user_agent": "Safari"})
+    with transaction() as tx:
+        given, done = proving.history(tx, email_key(MEI))
+    assert given.origin == {"network": "203.0.113.0/24", "user_agent": "Firefox"}, "where the form was sent"
+    assert done.origin == {"network": "198.51.100.0/24", "user_agent": "Safari"}, "where the button was pressed"
+    assert done.details is not None
+    assert (done.details["mail"], datetime.fromisoformat(done.details["mail_sent_at"])) == (mail, sent)
 
 
 def test_two_clicks_at_once_begin_once(newsletter_id: int, sql: Sql) -> None:

@@ -10,7 +10,6 @@ from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import BadRequest
 
 from service.domain.languages import match
-from service.domain.networks import network_of, user_agent_family
 from service.errors import NotFound
 from service.languages import mark, say
 from service.operations import limits, signing_up
@@ -20,6 +19,7 @@ from service.operations.signup_input import Problem
 from service.operations.signup_tickets import Ticket, read_ticket
 from service.settings import current
 from service.web import frame
+from service.web.origin import origin_of_request
 
 blueprint = Blueprint("api_signups", __name__, url_prefix="/api")
 
@@ -91,7 +91,7 @@ def subscribe() -> Response:
         return _refuse([Problem("newsletters", NOBODY_HERE)], language)
     if not _is_allowed(shown):
         return _answer({"errors": [_error("", _NOT_ALLOWED, language)]}, 403)
-    origin = Origin("api", network_of(request.remote_addr), user_agent_family(request.headers.get("User-Agent")))
+    origin = Origin("api", **origin_of_request())
     try:
         signing_up.sign_up(given, slugs=slugs, language=ticket.language, origin=origin)
     except Rejected as error:

@@ -6,6 +6,7 @@ from flask import Blueprint, Response, g, request, url_for
 from service.operations import confirming, limits
 from service.operations.confirming import SignupView
 from service.web import frame
+from service.web.origin import origin_of_request
 from service.web.public.subscribing import COOKIE, see_other
 from service.web.sealed import read_cookie, unseal
 
@@ -27,7 +28,7 @@ def confirm(token: str) -> Response:
     automatic = request.form.get("how") == "auto"
     if automatic and not _is_our_reader(confirming.view(token)):
         return see_other(url_for(".show", token=token))
-    view = confirming.confirm(token, "auto" if automatic else "button")
+    view = confirming.confirm(token, "auto" if automatic else "button", origin=origin_of_request())
     return _page(view, "done.html" if view.is_begun else f"{view.state}.html")
 
 

@@ -10,7 +10,6 @@ import structlog
 from flask import Blueprint, Response, g, request, url_for
 
 from service.domain.mail_domains import likely_meant
-from service.domain.networks import network_of, user_agent_family
 from service.errors import NotFound
 from service.languages import mark
 from service.operations import archiving, limits, mailing, signing_up
@@ -19,6 +18,7 @@ from service.operations.signup_forms import SignupForm, form_for
 from service.operations.signup_input import Problem, first
 from service.operations.signup_tickets import Ticket, read_ticket
 from service.web import frame
+from service.web.origin import origin_of_request
 from service.web.sealed import is_from_our_page, read_cookie, seal, set_cookie, unseal
 
 blueprint = Blueprint("subscribing", __name__)
@@ -176,4 +176,4 @@ def _looks_automatic(given: Mapping[str, Sequence[str]], ticket: Ticket) -> str 
 
 
 def _origin(ticket: Ticket) -> Origin:
-    return Origin(ticket.kind, network_of(request.remote_addr), user_agent_family(request.headers.get("User-Agent")))
+    return Origin(ticket.kind, **origin_of_request())
