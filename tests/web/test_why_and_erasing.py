@@ -6,6 +6,11 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
+from service.db import transaction
+from service.domain.events import EventType
+from service.operations.suppressing import withdraw
 from service.tokens import email_key
 from tests.web.browsing import Page, Person
 from tests.web.entering import MEI
@@ -59,6 +64,17 @@ def test_a_method_that_has_no_sentence_is_told_by_its_name(enter: Enter, web: st
     )
     person, _ = enter()
     assert "It was taken back (by-letter)." in person.get(f"{web}/preferences/why").said
+
+
+@pytest.mark.parametrize("kind", [EventType.COMPLAINED, EventType.UNSUBSCRIBED])
+def test_what_the_provider_told_us_is_told_in_a_sentence(enter: Enter, web: str, sql: Sql, kind: EventType) -> None:
+    with transaction() as tx:
+        (subscription,) = tx.execute("SELECT id FROM subscriptions").scalars()
+        withdraw(tx, subscription, method=f"event-{kind}")
+    person, _ = enter()
+    said = person.get(f"{web}/preferences/why").said
+    assert f"event-{kind}" not in said
+    assert "told us that you" in said
 
 
 def test_the_acts_are_told_in_the_language_of_the_page(enter: Enter, web: str, sql: Sql) -> None:

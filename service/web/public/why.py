@@ -41,7 +41,10 @@ _SAID: Mapping[tuple[str, str], str] = {
     ("withdrawn", "embed"): mark("You left the box for this empty in a sign-up form of ours on another site."),
     ("withdrawn", "api"): mark("You left the box for this empty in a form on a site that passes sign-ups on to us."),
     ("withdrawn", "import"): mark("A file of the sender's says that you do not want it."),
-    ("withdrawn", "complaint"): mark("Your mail provider told us that you reported a mail as unwanted."),
+    ("withdrawn", "event-complained"): mark("Your mail provider told us that you reported a mail as unwanted."),
+    ("withdrawn", "event-unsubscribed"): mark(
+        "The mail provider that we send through told us that you unsubscribed there."
+    ),
     ("withdrawn", "erasure"): mark("It ended when you were erased."),
     ("withdrawn", "address-change"): mark("It ended at your old address when you changed to the new one."),
 }
