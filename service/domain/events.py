@@ -21,6 +21,11 @@ class EventType(StrEnum):
     COMPLAINED = "complained"
     UNSUBSCRIBED = "unsubscribed"
 
+    @property
+    def is_observation(self) -> bool:
+        """Whether it says what a reader did with their copy: recorded only while they do not object."""
+        return self in (EventType.OPENED, EventType.OPENED_BY_MACHINE, EventType.CLICKED)
+
 
 class Consequence(StrEnum):
     """What an event makes us do about the address."""

@@ -48,13 +48,14 @@ _INSERT = """
 
 @dataclass
 class _Known:
-    """A delivery of ours that an event names."""
+    """A delivery of ours that an event names. `is_observed`: its reader is there and has not objected to tracking."""
 
     issue_id: int
     batch_id: int | None
     email_key: bytes
     subscription_id: int | None
     claimed_at: datetime | None
+    is_observed: bool
     firsts: dict[EventType, datetime] = field(default_factory=dict)
 
 
@@ -130,9 +131,15 @@ def _take(tx: Transaction, body: bytes) -> tuple[list[int], Counter[str]]:
     events = {event.key: event for event in parsed.events if event.delivery_id in known}
     counts = Counter(strays=parsed.strays + sum(event.delivery_id not in known for event in parsed.events))
     counts["strays"] += take_mail_events(tx, parsed.mails)
-    fresh = _insert(tx, events, known)
+    # An objection holds for copies sent before it, too. Such an event is still evidence of the attempt.
+    kept = {
+        key: event
+        for key, event in events.items()
+        if known[event.delivery_id].is_observed or not event.type.is_observation
+    }
+    fresh = _insert(tx, kept, known)
     counts["fresh"] = len(fresh)
-    _write_facts(tx, events.values(), known)
+    _write_facts(tx, kept.values(), known)
     resolved = _evidence(tx, events.values(), known)
     for key in sorted(fresh):
         _act(tx, events[key], known[events[key].delivery_id])
@@ -142,8 +149,9 @@ def _take(tx: Transaction, body: bytes) -> tuple[list[int], Counter[str]]:
 def _deliveries(tx: Transaction, ids: set[int]) -> dict[int, _Known]:
     """Those of the named deliveries that are ours, and were in a batch: nobody else can have got a copy."""
     rows = tx.execute(
-        """SELECT d.id, d.issue_id, d.batch_id, d.email_key, d.subscription_id, a.claimed_at
+        """SELECT d.id, d.issue_id, d.batch_id, d.email_key, d.subscription_id, a.claimed_at, coalesce(n.tracking <> 'objected', false)
            FROM deliveries d JOIN batches b ON b.id = d.batch_id LEFT JOIN attempts a ON a.batch_id = b.id AND a.number = b.attempts
+           LEFT JOIN subscriptions n ON n.id = d.subscription_id
            WHERE d.id = ANY(:ids)""",
         ids=list(ids),
     )

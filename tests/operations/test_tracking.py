@@ -219,6 +219,43 @@ def test_events_act_on_suppression(
     assert sql("SELECT count(*) FROM consent_records WHERE action = 'withdrawn'") == [(1 if leaves else 0,)]
 
 
+def test_nothing_is_recorded_of_what_a_reader_does_who_has_objected_since(
+    drain: Drain, sandbox: Sandbox, sql: Sql, deliver: Deliver
+) -> None:
+    issue, _ = scheduled(2, drain, tracking="agreed")
+    drain()
+    (objector, attempt), (other, _) = rows(sql)
+    sql(
+        "UPDATE subscriptions SET tracking = 'objected' WHERE id = (SELECT subscription_id FROM deliveries WHERE id = %s)",
+        objector,
+    )
+    for delivery in (objector, other):
+        deliver(
+            an_event("delivered", delivery, attempt),
+            an_event("open", delivery, attempt),
+            an_event("open", delivery, attempt, sg_machine_open=True),
+            an_event("click", delivery, attempt, url="https://www.example.com/guide"),
+        )
+    assert sql("SELECT delivery_id, type FROM events WHERE type <> 'delivered' ORDER BY type") == [
+        (other, "clicked"),
+        (other, "opened"),
+        (other, "opened_by_machine"),
+    ]
+    assert (facts(issue)["delivered"], facts(issue)["opened"], facts(issue)["clicked"]) == (2, 1, 1)
+
+
+def test_an_opening_that_is_not_recorded_still_proves_an_unknown_batch(
+    drain: Drain, sandbox: Sandbox, sql: Sql, deliver: Deliver
+) -> None:
+    scheduled(1, drain, tracking="agreed")
+    drain()
+    ((delivery, attempt),) = rows(sql)
+    sql("UPDATE subscriptions SET tracking = 'objected'; UPDATE attempts SET evidence_at = NULL")
+    deliver(an_event("open", delivery, attempt))
+    assert sql("SELECT evidence_at IS NOT NULL FROM attempts") == [(True,)]
+    assert sql("SELECT count(*) FROM events WHERE type = 'opened'") == [(0,)]
+
+
 def test_a_provider_whose_clock_is_slow_still_ends_a_subscription(
     drain: Drain, sandbox: Sandbox, sql: Sql, deliver: Deliver
 ) -> None:
