@@ -38,7 +38,7 @@ def record(
         action=action,
         method=method,
         wording=wording_sha256,
-        details=json.dumps(details or {}),
+        details=json.dumps(dict(details or {})),
     ).scalar_one()
     return record_id
 

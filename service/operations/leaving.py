@@ -1,8 +1,10 @@
 """Leaving by a mail's link: what is shown before, the leaving itself, its reason, and taking it back. A token names a
 subscription, reveals nothing, and works for years; asking twice does nothing twice."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -74,16 +76,16 @@ def view_leave(token: str) -> LeaveView:
     )
 
 
-def leave(token: str, *, method: str) -> Left:
+def leave(token: str, *, method: str, origin: Mapping[str, str] = MappingProxyType({})) -> Left:
     """End the subscription that the token names; in force when this returns.
 
-    `method` is `one-click` or `page`. Raises NotFound for anything we did not sign.
+    `method` is `one-click` or `page`; `origin` is the network and user_agent of whoever asked. Raises NotFound for anything we did not sign.
     """
     subscription_id = subscription_of(token)
     with transaction() as tx:
         lock_reader_of(tx, subscription_id)
         was = tx.execute("SELECT state FROM subscriptions WHERE id = :id", id=subscription_id).scalar_one_or_none()
-        fresh = withdraw(tx, subscription_id, method=method)
+        fresh = withdraw(tx, subscription_id, method=method, details=origin)
         # Whoever never confirmed has nothing to come back to; a mail provider presses no button afterwards.
         undoable = method == "page" and was != "pending"
         withdrawn_id = just_withdrawn(tx, subscription_id, fresh=fresh) if undoable else None
@@ -97,7 +99,7 @@ def leave(token: str, *, method: str) -> Left:
     return Left(subscription_id, fresh, withdrawn_id)
 
 
-def leave_all(subscription_id: int) -> int:
+def leave_all(subscription_id: int, *, origin: Mapping[str, str] = MappingProxyType({})) -> int:
     """End every subscription of that reader, and write to them never again until they confirm a sign-up. Returns how many
     ended now."""
     with transaction() as tx:
@@ -109,7 +111,7 @@ def leave_all(subscription_id: int) -> int:
                WHERE s.email_key = :key AND n.state <> 'unsubscribed' ORDER BY n.id""",
             key=key,
         ).scalars()
-        ended = sum(withdraw(tx, other, method="leave-all") for other in list(others))
+        ended = sum(withdraw(tx, other, method="leave-all", details=origin) for other in list(others))
         suppress(tx, key, kind="left-all", source="reader")
     return ended
 

@@ -44,7 +44,7 @@ def take_mail_events(tx: Transaction, events: Sequence[MailEvent]) -> int:
         if event.consequence is not None:
             suppress(tx, bytes(mail.email_key), kind=event.consequence.value, source=f"event: {event.type}", at=at)
         if event.type in (EventType.COMPLAINED, EventType.UNSUBSCRIBED) and mail.subscription_id is not None:
-            withdraw(tx, mail.subscription_id, method=f"event-{event.type}", at=at)
+            withdraw(tx, mail.subscription_id, method=f"event-{event.type}", at=at, details={"mail": event.mail_id})
     return len(events) - len(known)
 
 

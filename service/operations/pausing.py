@@ -2,7 +2,10 @@
 recorded; turning either back is for the preferences."""
 
 import calendar
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
+from types import MappingProxyType
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from service.db import Transaction, transaction
@@ -50,15 +53,17 @@ def undo_pause(subscription_id: int, *, until: datetime, before: datetime | None
         raise Conflict(mark("The pause was changed in the meantime; nothing was undone."))
 
 
-def stop_tracking(token: str) -> None:
+def stop_tracking(token: str, *, origin: Mapping[str, str] = MappingProxyType({})) -> None:
     """Record no more of what this reader opens and clicks in this newsletter. Raises NotFound."""
     subscription_id = subscription_of(token)
     with transaction() as tx:
         lock_reader_of(tx, subscription_id)
-        object_to_tracking(tx, subscription_id, method="page")
+        object_to_tracking(tx, subscription_id, method="page", details=origin)
 
 
-def object_to_tracking(tx: Transaction, subscription_id: int, *, method: str) -> bool:
+def object_to_tracking(
+    tx: Transaction, subscription_id: int, *, method: str, details: Mapping[str, Any] | None = None
+) -> bool:
     """The reader says no to tracking, having agreed before or not; False when they had said so."""
     row = tx.execute(
         """UPDATE subscriptions n SET tracking = 'objected' FROM subscribers s
@@ -74,6 +79,7 @@ def object_to_tracking(tx: Transaction, subscription_id: int, *, method: str) ->
         newsletter_id=row.newsletter_id,
         purpose="tracking",
         method=method,
+        details=details,
     )
     return True
 

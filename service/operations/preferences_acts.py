@@ -1,5 +1,7 @@
 """The acts behind the boxes of the preferences: beginning and leaving a newsletter, agreeing and objecting. The mailed link
-has proved the address, so that what is given here is confirmed at once."""
+has proved the address, so that what is given here is confirmed at once. `origin` is where the form came from."""
+
+from collections.abc import Mapping
 
 from service.db import Transaction
 from service.operations.consenting import agree, record
@@ -18,15 +20,15 @@ _AGREE = {
 }
 
 
-def leave(tx: Transaction, choice: Choice) -> tuple[int, int] | None:
+def leave(tx: Transaction, choice: Choice, origin: Mapping[str, str]) -> tuple[int, int] | None:
     """End the subscription. Returns it and the record that can be undone; None when it had ended elsewhere."""
-    if choice.subscription_id is None or not withdraw(tx, choice.subscription_id, method=METHOD):
+    if choice.subscription_id is None or not withdraw(tx, choice.subscription_id, method=METHOD, details=origin):
         return None
     record_id = just_withdrawn(tx, choice.subscription_id, fresh=True)
     return None if record_id is None else (choice.subscription_id, record_id)
 
 
-def begin(tx: Transaction, reader: Preferences, choice: Choice, *, tracked: bool) -> int:
+def begin(tx: Transaction, reader: Preferences, choice: Choice, origin: Mapping[str, str], *, tracked: bool) -> int:
     """Begin the newsletter, under the words of today. Whoever had left everything is written to again. Where readers are
     tracked unless they object, a box left empty (not `tracked`) is an objection: they were asked."""
     subscription_id: int = tx.execute(
@@ -43,22 +45,26 @@ def begin(tx: Transaction, reader: Preferences, choice: Choice, *, tracked: bool
            WHERE email_key = :key AND kind = 'left-all' AND lifted_at IS NULL""",
         key=reader.email_key,
     )
-    _agree(tx, reader, choice, "newsletter")
+    _agree(tx, reader, choice, "newsletter", origin)
     if choice.objectable and not tracked:
-        object_to_tracking(tx, subscription_id, method=METHOD)
+        object_to_tracking(tx, subscription_id, method=METHOD, details=origin)
     return subscription_id
 
 
-def agree_to(tx: Transaction, reader: Preferences, choice: Choice, subscription_id: int, purpose: str) -> None:
+def agree_to(
+    tx: Transaction, reader: Preferences, choice: Choice, subscription_id: int, purpose: str, origin: Mapping[str, str]
+) -> None:
     """Agree to `tracking` or `export`, under the words of today."""
     tx.execute(_AGREE[purpose], id=subscription_id)
-    _agree(tx, reader, choice, purpose)
+    _agree(tx, reader, choice, purpose, origin)
 
 
-def object_to(tx: Transaction, reader: Preferences, choice: Choice, subscription_id: int, purpose: str) -> None:
+def object_to(
+    tx: Transaction, reader: Preferences, choice: Choice, subscription_id: int, purpose: str, origin: Mapping[str, str]
+) -> None:
     """Take the agreement to `tracking` or `export` back."""
     if purpose == "tracking":
-        object_to_tracking(tx, subscription_id, method=METHOD)
+        object_to_tracking(tx, subscription_id, method=METHOD, details=origin)
         return
     tx.execute("UPDATE subscriptions SET export_consent = 'objected' WHERE id = :id", id=subscription_id)
     record(
@@ -68,10 +74,11 @@ def object_to(tx: Transaction, reader: Preferences, choice: Choice, subscription
         newsletter_id=choice.newsletter_id,
         purpose=purpose,
         method=METHOD,
+        details=origin,
     )
 
 
-def _agree(tx: Transaction, reader: Preferences, choice: Choice, purpose: str) -> None:
+def _agree(tx: Transaction, reader: Preferences, choice: Choice, purpose: str, origin: Mapping[str, str]) -> None:
     wording = choice.wordings[purpose]
     (words,) = store(tx, [wording.text])
     agree(
@@ -81,5 +88,5 @@ def _agree(tx: Transaction, reader: Preferences, choice: Choice, purpose: str) -
         purpose=purpose,
         method=METHOD,
         wording_sha256=words,
-        details={"subscriber": reader.subscriber_id, "language": wording.language, "default": "unticked"},
+        details={"subscriber": reader.subscriber_id, "language": wording.language, "default": "unticked", **origin},
     )

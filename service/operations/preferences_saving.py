@@ -55,12 +55,13 @@ class Saved:
 @dataclass(frozen=True)
 class Wanted:
     """What the form says now; slugs of ticked boxes by purpose, days of pauses by slug, texts by field. `shown` is what it
-    had shown, by slug."""
+    had shown, by slug; `origin` is the network and user_agent that it came from."""
 
     ticked: Mapping[str, frozenset[str]]
     pauses: Mapping[str, str]
     texts: Mapping[str, str]
     shown: Mapping[str, list[Any]]
+    origin: Mapping[str, str]
 
 
 def save(subscriber_id: int, wanted: Wanted, language: str) -> Saved:
@@ -86,6 +87,7 @@ class _Plan:
 
     def __init__(self, choice: Choice, wanted: Wanted, moment: datetime) -> None:
         self.choice = choice
+        self.origin = wanted.origin
         active, tracking, export, pause, self.hashes = wanted.shown[choice.slug]
         here = {purpose: choice.slug in wanted.ticked[purpose] for purpose in acts.PURPOSES}
         self.begins = here["newsletter"] and not active
@@ -128,21 +130,21 @@ def _carry_out(tx: Transaction, now: Preferences, plan: _Plan, saved: Saved) -> 
         saved.changes.append(Change(what, choice.name, day))
 
     if plan.leaves:
-        if withdrawn := acts.leave(tx, choice):
+        if withdrawn := acts.leave(tx, choice, plan.origin):
             saved.undoable.append(withdrawn)
             note("left")
         return
     subscription_id = choice.subscription_id
     if plan.begins and not choice.active:
-        subscription_id = acts.begin(tx, now, choice, tracked="tracking" in plan.agrees)
+        subscription_id = acts.begin(tx, now, choice, plan.origin, tracked="tracking" in plan.agrees)
         note("begun")
     if subscription_id is None:
         return
     for purpose in plan.agrees:
-        acts.agree_to(tx, now, choice, subscription_id, purpose)
+        acts.agree_to(tx, now, choice, subscription_id, purpose, plan.origin)
         note(f"{purpose}-on")
     for purpose in plan.objects:
-        acts.object_to(tx, now, choice, subscription_id, purpose)
+        acts.object_to(tx, now, choice, subscription_id, purpose, plan.origin)
         note(f"{purpose}-off")
     if plan.pauses:
         set_pause(tx, subscription_id, start_of(plan.until, choice.time_zone) if plan.until else None)

@@ -1,11 +1,14 @@
 """Ends subscriptions and suppresses addresses. Adds only; lifting is a person's decision elsewhere."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from service.db import Transaction, transaction
 from service.domain.addresses import AddressError, normalise
 from service.errors import Invalid
 from service.operations.auditing import audit
+from service.operations.consenting import record
 from service.tokens import email_key
 
 
@@ -27,8 +30,16 @@ def suppress(tx: Transaction, email_key: bytes, *, kind: str, source: str, at: d
     )
 
 
-def withdraw(tx: Transaction, subscription_id: int, *, method: str, at: datetime | None = None) -> bool:
-    """End a subscription and write the consent record of it. False when it had ended, or was begun again after `at`."""
+def withdraw(
+    tx: Transaction,
+    subscription_id: int,
+    *,
+    method: str,
+    at: datetime | None = None,
+    details: Mapping[str, Any] | None = None,
+) -> bool:
+    """End a subscription and write the consent record of it, with what `details` says of where that came from. False when it
+    had ended, or was begun again after `at`."""
     row = tx.execute(
         """UPDATE subscriptions n SET state = 'unsubscribed', changed_at = clock_timestamp() FROM subscribers s
            WHERE n.id = :id AND s.id = n.subscriber_id AND n.state <> 'unsubscribed'
@@ -39,11 +50,14 @@ def withdraw(tx: Transaction, subscription_id: int, *, method: str, at: datetime
     ).one_or_none()
     if row is None:
         return False
-    tx.execute(
-        "INSERT INTO consent_records (email_key, newsletter_id, purpose, action, method) VALUES (:key, :newsletter, 'newsletter', 'withdrawn', :method)",
-        key=row.email_key,
-        newsletter=row.newsletter_id,
+    record(
+        tx,
+        "withdrawn",
+        email_key=row.email_key,
+        newsletter_id=row.newsletter_id,
+        purpose="newsletter",
         method=method,
+        details=details,
     )
     return True
 

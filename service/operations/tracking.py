@@ -222,4 +222,5 @@ def _act(tx: Transaction, event: Event, delivery: _Known) -> None:
     if event.consequence is not None:
         suppress(tx, delivery.email_key, kind=event.consequence.value, source=f"event: {event.type}", at=at)
     if event.leaves and delivery.subscription_id is not None:
-        withdraw(tx, delivery.subscription_id, method=f"event-{event.type}", at=at)
+        evidence = {"issue": delivery.issue_id, "delivery": event.delivery_id}
+        withdraw(tx, delivery.subscription_id, method=f"event-{event.type}", at=at, details=evidence)

@@ -216,6 +216,8 @@ def test_events_act_on_suppression(
     deliver(given)
     assert [row[0] for row in sql("SELECT kind FROM suppressions")] == ([kind] if kind else [])
     assert sql("SELECT state FROM subscriptions") == [("unsubscribed" if leaves else "active",)]
+    about = sql("SELECT (details::jsonb -> 'delivery')::bigint, details::jsonb ? 'issue' FROM consent_details")
+    assert about == ([(delivery, True)] if leaves else []), "which copy it was about"
     assert sql("SELECT count(*) FROM consent_records WHERE action = 'withdrawn'") == [(1 if leaves else 0,)]
 
 

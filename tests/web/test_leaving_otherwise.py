@@ -9,8 +9,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from service import tokens
+from service.db import transaction
+from service.operations import proving
 from service.settings import Settings
-from service.tokens import Purpose, Signer
+from service.tokens import Purpose, Signer, email_key
 from service.web.sealed import seal
 from tests.builders import a_newsletter, readers
 from tests.web.browsing import Page, Person
@@ -51,6 +53,29 @@ def agreed_before(sql: Sql) -> bytes:
            SELECT s.email_key, n.newsletter_id, 'newsletter', a, 'form', sha256('Yes, monthly.')
            FROM subscribers s JOIN subscriptions n ON n.subscriber_id = s.id, unnest(ARRAY['given', 'confirmed']) a""")
     return bytes(sql("SELECT sha256 FROM consent_wordings")[0][0])
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "method"),
+    [
+        ("", {"List-Unsubscribe": "One-Click"}, "one-click"),
+        ("", {}, "page"),
+        ("/tracking", {}, "page"),
+        ("/all", {}, "leave-all"),
+    ],
+)
+def test_a_withdrawal_says_where_it_came_from(
+    link: str, sql: Sql, path: str, body: dict[str, str], method: str
+) -> None:
+    if path == "/all":
+        body = {"ticket": seal("leaving", {"subscription": tokens.read(Purpose.LEAVE, link.rsplit("/", 1)[1])})}
+    assert Person().post(link + path, body).status == 200
+    with transaction() as tx:
+        (act,) = proving.history(tx, email_key(MEI))
+    assert (act.action, act.method) == ("withdrawn", method)
+    assert act.origin is not None
+    assert act.origin["network"] == "127.0.0.0/24"
+    assert set(act.origin) == {"network", "user_agent"}
 
 
 def test_leaving_can_be_undone_as_the_agreement_that_it_was(link: str, sql: Sql) -> None:

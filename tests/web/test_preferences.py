@@ -168,6 +168,7 @@ def test_leaving_and_beginning_are_saved_with_the_words_that_were_shown(weekly: 
         ("newsletter", "given", "preferences"),
         ("newsletter", "confirmed", "preferences"),
     ]
+    assert sql("SELECT count(*) FROM consent_details WHERE details::jsonb ->> 'network' = '127.0.0.0/24'") == [(3,)]
     words = sql(
         "SELECT DISTINCT w.wording FROM consent_records r JOIN consent_wordings w ON w.sha256 = r.wording_sha256"
     )
@@ -231,6 +232,7 @@ def test_tracking_is_agreed_to_and_taken_back_by_its_own_box(enter: Enter, sql: 
         ("tracking", "given", "preferences"),
         ("tracking", "confirmed", "preferences"),
     ]
+    assert sql("SELECT count(*) FROM consent_details WHERE details::jsonb ->> 'network' = '127.0.0.0/24'") == [(3,)]
 
 
 def test_where_readers_are_tracked_unless_they_object_an_empty_box_objects(weekly: int, enter: Enter, sql: Sql) -> None:

@@ -12,6 +12,7 @@ from service.operations import leaving, linking, pausing, undoing
 from service.operations.leaving import LeaveView
 from service.web import frame
 from service.web.frame import gettext, page
+from service.web.origin import origin_of_request
 from service.web.public.linking import wait_page
 from service.web.sealed import seal, unseal
 
@@ -29,7 +30,7 @@ def leave(token: str) -> Response:
     """Leave. The token is the authority: mail providers post here with neither cookie nor referrer, and as
     multipart or urlencoded; any body will do, and a redirect is forbidden."""
     one_click = request.form.get("List-Unsubscribe") == "One-Click"
-    left = leaving.leave(token, method="one-click" if one_click else "page")
+    left = leaving.leave(token, method="one-click" if one_click else "page", origin=origin_of_request())
     try:
         view = _view(token)
     except NotFound:
@@ -80,7 +81,7 @@ def reason(token: str) -> Response:
 def leave_all(token: str) -> Response:
     """Leave whatever else comes from here."""
     view, ticket = _view(token), _ticket(token)
-    leaving.leave_all(ticket["subscription"])
+    leaving.leave_all(ticket["subscription"], origin=origin_of_request())
     return page("public/left_all.html", view=view)
 
 
@@ -102,7 +103,7 @@ def pause(token: str) -> Response:
 def tracking(token: str) -> Response:
     """Be tracked no more."""
     view = _view(token)
-    pausing.stop_tracking(token)
+    pausing.stop_tracking(token, origin=origin_of_request())
     return page("public/untracked.html", view=view)
 
 

@@ -14,6 +14,7 @@ from service.operations.preferences_saving import Rejected, Saved, Wanted
 from service.operations.wordings import PURPOSES
 from service.web import frame, sessions
 from service.web.frame import gettext, page
+from service.web.origin import origin_of_request
 from service.web.sealed import drop_cookie, read_cookie, seal, set_cookie, unseal
 
 blueprint = Blueprint("preferences", __name__)
@@ -47,6 +48,7 @@ def save() -> Response:
         pauses={name[6:]: text for name, text in request.form.items() if name.startswith("pause-")},
         texts=_typed(sealed.get("language")),
         shown=shown if isinstance(shown, dict) else {},
+        origin=origin_of_request(),
     )
     language = frame.language()
     try:
