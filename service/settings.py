@@ -25,7 +25,7 @@ LIST_UNSUBSCRIBE_BYTES = 77
 
 
 _BY_NAME = {v.name: v for v in VARIABLES}
-_KEPT = {"unconfirmed": 14, "origin": 30, "events": 183, "deliveries": 730, "consent": 1826}
+_KEPT = {"unconfirmed": 14, "origin": 30, "payloads": 14, "events": 183, "deliveries": 730, "consent": 1826}
 """Days that personal data is kept, when nobody sets others."""
 
 
@@ -54,6 +54,7 @@ class Settings:
     signup_mails_per_hour: int
     keep_unconfirmed_days: int
     keep_origin_days: int
+    keep_payloads_days: int
     keep_events_days: int
     keep_deliveries_days: int
     keep_consent_days: int

@@ -97,6 +97,7 @@ VARIABLES = (
     Variable(
         "KEEP_ORIGIN_DAYS", "Days until the network and the browser's family of a consent are deleted.", "90", "30"
     ),
+    Variable("KEEP_PAYLOADS_DAYS", "Days until what SendGrid told us is deleted as it came.", "7", "14"),
     Variable("KEEP_EVENTS_DAYS", "Days until a person's opens and clicks are deleted; counts stay.", "90", "183"),
     Variable("KEEP_DELIVERIES_DAYS", "Days until deliveries no longer name their reader.", "365", "730"),
     Variable(

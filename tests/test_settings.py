@@ -114,6 +114,7 @@ BAD = (
     ("SIGNUP_MAILS_PER_HOUR", "0"),
     ("KEEP_UNCONFIRMED_DAYS", "0"),
     ("KEEP_ORIGIN_DAYS", "a month"),
+    ("KEEP_PAYLOADS_DAYS", "0"),
     ("KEEP_EVENTS_DAYS", "-1"),
     ("KEEP_DELIVERIES_DAYS", "36501"),
     ("KEEP_CONSENT_DAYS", "5 years"),

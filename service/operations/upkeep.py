@@ -9,10 +9,10 @@ from service.db import transaction
 from service.errors import BroadsheetError
 from service.operations.reporting import check_ledger
 from service.operations.sweeping import duty
+from service.settings import current
 
 log = structlog.get_logger(__name__)
 
-KEEP_PAYLOADS = timedelta(days=14)
 DAYS_AHEAD = 7
 
 
@@ -48,7 +48,7 @@ def _check_ledgers() -> None:
 
 
 def keep_partitions() -> None:
-    """Make the payloads' partitions of the coming week, and drop those older than two weeks, whole."""
+    """Make the payloads' partitions of the coming week, and drop those whose period has ended, whole."""
     duty("keep partitions", _keep_partitions)
 
 
@@ -61,7 +61,7 @@ def _keep_partitions() -> None:
             ).scalars()
         )
     steps = [_make_day(today + timedelta(days=n), present) for n in range(1, DAYS_AHEAD + 1)]
-    oldest = today - KEEP_PAYLOADS
+    oldest = today - timedelta(days=current().keep_payloads_days)
     steps += [_drop(name) for name in sorted(present) if name[9:].isdigit() and name < f"payloads_{oldest:%Y%m%d}"]
     with transaction() as tx:
         tx.execute("DELETE FROM payloads_default WHERE received_on < :oldest AND state = 'ingested'", oldest=oldest)

@@ -57,6 +57,21 @@ def test_the_coming_weeks_partitions_are_made_and_old_ones_dropped_whole(
     assert sql("SELECT last_ok_at IS NOT NULL FROM duties WHERE name = 'keep partitions'") == [(True,)]
 
 
+def test_how_long_payloads_are_kept_is_a_setting(
+    partitions: Callable[[], set[str]], sql: Sql, other_settings: Change
+) -> None:
+    old = sql("SELECT current_date - 15")[0][0]
+    sql(
+        f"CREATE TABLE payloads_{old:%Y%m%d} PARTITION OF payloads FOR VALUES FROM ('{old}') TO ('{old + timedelta(days=1)}')"
+    )
+    other_settings(keep_payloads_days=16)
+    upkeep.keep_partitions()
+    assert f"payloads_{old:%Y%m%d}" in partitions()
+    other_settings(keep_payloads_days=14)
+    upkeep.keep_partitions()
+    assert f"payloads_{old:%Y%m%d}" not in partitions()
+
+
 def test_old_payloads_that_were_never_taken_in_are_kept_and_said(partitions: Callable[[], set[str]], sql: Sql) -> None:
     """Somebody's leaving may be in them."""
     today: date = sql("SELECT current_date")[0][0]
