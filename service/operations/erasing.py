@@ -122,14 +122,18 @@ def _cut_deliveries(tx: Transaction, ids: list[int], issues: list[int]) -> dict[
 
 
 def _remove_rows(tx: Transaction, subscriber_id: int, keys: list[bytes]) -> dict[str, int]:
-    removed = {"leave_reasons_cut_off": tx.execute(_REASONS, id=subscriber_id).rowcount}
-    for table in _BY_KEY:
-        removed[table] = tx.execute(f"DELETE FROM {table} WHERE email_key = ANY(:keys)", keys=keys).rowcount
+    removed = {"leave_reasons_cut_off": tx.execute(_REASONS, id=subscriber_id).rowcount, **_remove_by_key(tx, keys)}
     # Mails go with what they point to.
     for table in _BY_SUBSCRIBER:
         removed[table] = tx.execute(f"DELETE FROM {table} WHERE subscriber_id = :id", id=subscriber_id).rowcount
     removed["subscribers"] = tx.execute("DELETE FROM subscribers WHERE id = :id", id=subscriber_id).rowcount
     return removed
+
+
+def _remove_by_key(tx: Transaction, keys: list[bytes]) -> dict[str, int]:
+    return {
+        table: tx.execute(f"DELETE FROM {table} WHERE email_key = ANY(:keys)", keys=keys).rowcount for table in _BY_KEY
+    }
 
 
 def _certify(tx: Transaction, key: bytes, method: str, removed: dict[str, int], acts: int) -> Certificate:
@@ -164,26 +168,38 @@ def _stays(acts: int) -> dict[str, str]:
         "keyed hash of the address in consent records": f"{acts} acts and the withdrawals just made, without their details, for {days} days: to prove what was agreed to",
         "keyed hash of the address in the suppression and in this certificate": "so that no file or form brings the person back without their own confirmation",
         "what became of each copy, with the keyed hash": "so that the numbers of an issue add up, and nobody gets the same issue twice",
-        "events as SendGrid sent them": "up to 14 days, then deleted by the day: they cannot be searched by person",
+        "events as SendGrid sent them": f"up to {current().keep_payloads_days} days, then deleted by the day: they cannot be searched by person",
         "SendGrid's own copies": "mail under way, its activity feed and its suppression lists: ask SendGrid, which processes them for us",
         "backups": "until they are replaced: erase again after restoring one",
     }
 
 
 def erase_address(address: str, *, reason: str, actor: str) -> Certificate:
-    """Erase the reader of this address because a person asks for it. Raises Invalid and NotFound."""
+    """Erase the reader of this address, or whoever signed up with it and never confirmed, because a person asks for it. Raises
+    Invalid and NotFound."""
     if not reason.strip():
         raise Invalid('Say why: the reason is kept. Example: --reason "asked by letter of 3 March"')
     key = key_of(address)
     with transaction() as tx:
+        # Whoever is confirming at this moment is a reader once this has waited for them.
+        tx.execute("SELECT FROM signups WHERE email_key = :key ORDER BY id FOR UPDATE", key=key)
         subscriber_id = tx.execute("SELECT id FROM subscribers WHERE email_key = :key", key=key).scalar_one_or_none()
         if subscriber_id is None:
-            raise NotFound(
-                "Nobody of that address is stored. Look at the spelling; `consent proof` shows what was recorded."
-            )
-        certificate = erase(tx, subscriber_id, method="operator")
+            certificate = _erase_unconfirmed(tx, key)
+        else:
+            certificate = erase(tx, subscriber_id, method="operator")
         audit(tx, actor, "erase", f"erasure {certificate.number}", reason=reason)
     return certificate
+
+
+def _erase_unconfirmed(tx: Transaction, key: bytes) -> Certificate:
+    removed = _remove_by_key(tx, [key])
+    if not any(removed.values()):
+        raise NotFound(
+            "Nobody of that address is stored. Look at the spelling; `consent proof` shows what was recorded."
+        )
+    suppress(tx, key, kind="left-all", source=METHOD)
+    return _certify(tx, key, "operator", removed, len(proving.history(tx, key)))
 
 
 def key_of(address: str) -> bytes:

@@ -91,3 +91,20 @@ def test_an_operator_says_why_and_types_an_address(reader: int, sql: Sql) -> Non
     entry = sql("SELECT actor, action, subject, details FROM audit_entries WHERE action = 'erase'")
     assert entry == [("test", "erase", f"erasure {certificate.number}", {"reason": "asked by letter"})]
     assert "canary" not in json.dumps(entry).lower()
+
+
+def test_who_signed_up_and_never_confirmed_is_erased_too(database: Settings, sql: Sql) -> None:
+    a_newsletter()
+    sql(
+        """INSERT INTO signups (state, address, normalised_address, email_key, language, choices, form, network, user_agent)
+           VALUES ('asked', %s, %s, %s, 'en', '[]', 'page', '192.0.2.0/24', 'Firefox')""",
+        ADDRESS,
+        KEY_OF,
+        email_key(KEY_OF),
+    )
+    certificate = erasing.erase_address(ADDRESS, reason="asked by letter", actor="test")
+    assert certificate.body["removed"] == {"mails": 0, "signups": 1, "link_requests": 0}
+    assert sql("SELECT count(*) FROM signups") == [(0,)]
+    assert sql("SELECT kind, source FROM suppressions") == [("left-all", "erasure")]
+    with pytest.raises(NotFound):
+        erasing.erase_address(ADDRESS, reason="asked again", actor="test")
