@@ -12,6 +12,7 @@ from service.db import Transaction, transaction
 from service.errors import NotFound
 from service.operations import mailing
 from service.operations.limits import CONFIRM_WITHIN
+from service.operations.suppressing import lift_leaving
 from service.operations.wordings import PURPOSES
 from service.tokens import Purpose, Signer
 
@@ -78,7 +79,7 @@ def confirm(token: str, how: How, *, origin: Mapping[str, str] = MappingProxyTyp
         subscriber_id = _subscriber(tx, signup)
         begun = [_subscribe(tx, subscriber_id, choice) for choice in signup["choices"]]
         _record(tx, signup, subscriber_id, begun, {"method": f"confirm-{how}", "origin": origin})
-        _lift_leaving(tx, signup["email_key"])
+        lift_leaving(tx, signup["email_key"], because="a new sign-up was confirmed")
         _welcome(tx, signup, subscriber_id, begun)
         tx.execute(
             "UPDATE signups SET state = 'confirmed', confirmed_at = clock_timestamp() WHERE id = :id", id=signup_id
@@ -227,14 +228,6 @@ def _mail(tx: Transaction, signup_id: int) -> dict[str, Any]:
     if row is None:
         return {}
     return {"mail": row.mail} | ({"mail_sent_at": row.mail_sent_at.isoformat()} if row.mail_sent_at else {})
-
-
-def _lift_leaving(tx: Transaction, email_key: bytes) -> None:
-    """Who left everything and now confirms is written to again; no other suppression is lifted by this."""
-    tx.execute(
-        "UPDATE suppressions SET lifted_at = clock_timestamp(), lifted_because = 'a new sign-up was confirmed' WHERE email_key = :key AND kind = 'left-all' AND lifted_at IS NULL",
-        key=email_key,
-    )
 
 
 def _is_stopped(tx: Transaction, email_key: bytes) -> bool:

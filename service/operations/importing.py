@@ -14,7 +14,8 @@ from service.errors import Invalid, NotFound
 from service.operations.auditing import audit
 from service.operations.importing_file import Records, RowFault, Source, opened
 from service.operations.importing_rows import SYNONYMS, Columns, Row, RowError, RowReader, read_header
-from service.operations.importing_taking import sha256_of, take
+from service.operations.importing_taking import take
+from service.operations.wordings import store
 
 __all__ = ["SYNONYMS", "ImportReport", "RowFault", "import_subscribers"]
 
@@ -198,13 +199,7 @@ def _header(records: Records) -> Columns:
 def _begin(tx: Transaction, path: Path, source: Source, newsletter_id: int, wordings: list[str | None]) -> int:
     # From here on one import at a time: two that name the same readers would otherwise wait for each other's rows.
     tx.execute("SELECT pg_advisory_xact_lock(:lock)", lock=_LOCK)
-    for wording in wordings:
-        if wording is not None:
-            tx.execute(
-                "INSERT INTO consent_wordings (sha256, wording) VALUES (:sha256, :wording) ON CONFLICT DO NOTHING",
-                sha256=sha256_of(wording),
-                wording=wording,
-            )
+    store(tx, [wording for wording in wordings if wording is not None])
     return int(
         tx.execute(
             """INSERT INTO imports (newsletter_id, file_name, file_sha256, consent, tracking_consent)

@@ -1,10 +1,9 @@
 """Takes the staged rows of a file into subscribers, subscriptions and consent records, set by set. Refuses to revive
 anybody, and records an act only where something changed."""
 
-import hashlib
-
 from service.db import Transaction
 from service.errors import Conflict
+from service.operations.wordings import sha256_of
 
 # The first row of an address wins, but an objection counts wherever it stands. A reader whose subscription was erased is
 # known by the consent records alone, which is why the last act is looked up where there is no subscription.
@@ -107,16 +106,12 @@ _AUDIENCE = """
 """
 
 
-def sha256_of(wording: str | None) -> bytes | None:
-    """The key of a wording in the evidence."""
-    return None if wording is None else hashlib.sha256(wording.encode()).digest()
-
-
 def take(
     tx: Transaction, import_id: int, newsletter_id: int, wordings: list[str | None], update_existing: bool
 ) -> None:
     """Take the table `incoming` into the newsletter. Leaves the tables `readers` (one row an address, with its outcome) and
     `changes`, from which the report is made. Raises Conflict."""
+    consent, tracking_consent = (None if wording is None else sha256_of(wording) for wording in wordings)
     last_act, last_tracking_act = (_LAST_WITHDRAWN.format(purpose=purpose) for purpose in ("newsletter", "tracking"))
     # The default of 4 MB would sort a file of 100,000 rows on disk, six times.
     tx.execute("SET LOCAL work_mem = '64MB'")
@@ -135,8 +130,8 @@ def take(
         {
             "newsletter": newsletter_id,
             "import": import_id,
-            "consent": sha256_of(wordings[0]),
-            "tracking_consent": sha256_of(wordings[1]),
+            "consent": consent,
+            "tracking_consent": tracking_consent,
         },
     )
     tx.execute(_AUDIENCE, {"newsletter": newsletter_id, "import": import_id})

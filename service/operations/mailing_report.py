@@ -29,10 +29,3 @@ def answered(*, after: int = 0) -> Answered:
             after=after,
         ).scalars()
         return Answered({row[0]: row[1] for row in signups}, {row[0]: row[1] for row in mails}, list(seconds))
-
-
-def latest_signup() -> int:
-    """The id of the newest sign-up; 0 where there is none."""
-    with transaction() as tx:
-        found: int = tx.execute("SELECT coalesce(max(id), 0) FROM signups").scalar_one()
-    return found

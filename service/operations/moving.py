@@ -7,7 +7,7 @@ from service.db import Transaction
 from service.operations import mailing
 from service.operations.consenting import agree, last_agreed, record
 from service.operations.linking import close_all, speaking_newsletter
-from service.operations.suppressing import suppress
+from service.operations.suppressing import lift_leaving, suppress
 
 METHOD = "address-change"
 _ANSWERS = {"tracking": "tracking", "export": "export_consent"}
@@ -82,11 +82,7 @@ def _carry_over(tx: Transaction, old: bytes, new: bytes, newsletter_id: int, pur
 def _carry_suppressions(tx: Transaction, old: bytes, new: bytes) -> None:
     """A leaving of everything, a complaint and a team's stop are the person's, and go along; a bounce is the mailbox's. The
     new mailbox has just said yes, which lifts its own earlier leaving of everything, unless the person's goes along."""
-    tx.execute(
-        """UPDATE suppressions SET lifted_at = clock_timestamp(), lifted_because = 'a change to this address was confirmed'
-           WHERE email_key = :key AND kind = 'left-all' AND lifted_at IS NULL""",
-        key=new,
-    )
+    lift_leaving(tx, new, because="a change to this address was confirmed")
     kinds = tx.execute(
         "SELECT kind FROM suppressions WHERE email_key = :key AND lifted_at IS NULL AND kind IN ('left-all', 'complaint', 'manual')",
         key=old,

@@ -7,7 +7,7 @@ from service.db import Transaction
 from service.operations.consenting import agree, record
 from service.operations.pausing import object_to_tracking
 from service.operations.preferences import Choice, Preferences
-from service.operations.suppressing import withdraw
+from service.operations.suppressing import lift_leaving, withdraw
 from service.operations.undoing import just_withdrawn
 from service.operations.wordings import PURPOSES, store
 
@@ -40,11 +40,7 @@ def begin(tx: Transaction, reader: Preferences, choice: Choice, origin: Mapping[
         subscriber=reader.subscriber_id,
         newsletter=choice.newsletter_id,
     ).scalar_one()
-    tx.execute(
-        """UPDATE suppressions SET lifted_at = clock_timestamp(), lifted_because = 'a newsletter was begun in the preferences'
-           WHERE email_key = :key AND kind = 'left-all' AND lifted_at IS NULL""",
-        key=reader.email_key,
-    )
+    lift_leaving(tx, reader.email_key, because="a newsletter was begun in the preferences")
     _agree(tx, reader, choice, "newsletter", origin)
     if choice.objectable and not tracked:
         object_to_tracking(tx, subscription_id, method=METHOD, details=origin)

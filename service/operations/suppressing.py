@@ -1,4 +1,5 @@
-"""Ends subscriptions and suppresses addresses. Adds only; lifting is a person's decision elsewhere."""
+"""Ends subscriptions and suppresses addresses. Lifts nothing but the reader's own leaving of everything, when they come back;
+any other lifting is a person's decision."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -27,6 +28,16 @@ def suppress(tx: Transaction, email_key: bytes, *, kind: str, source: str, at: d
             at=at,
         ).rowcount
         == 1
+    )
+
+
+def lift_leaving(tx: Transaction, email_key: bytes, *, because: str) -> None:
+    """Who left everything is written to again, having confirmed that they want it; no other suppression is lifted by this."""
+    tx.execute(
+        """UPDATE suppressions SET lifted_at = clock_timestamp(), lifted_because = :because
+           WHERE email_key = :key AND kind = 'left-all' AND lifted_at IS NULL""",
+        key=email_key,
+        because=because,
     )
 
 

@@ -31,20 +31,6 @@ class Wording(NamedTuple):
     language: str
 
 
-def wordings_for(tx: Transaction, newsletter_id: int, language: str) -> dict[str, str]:
-    """Purpose → the words of today, in that language where the team wrote them in it. Without `tracking` where the newsletter
-    never tracks; `export` only where it needs that consent."""
-    row = tx.execute(
-        """SELECT w.name, w.sender_name, w.language, w.tracking_policy, w.needs_export_consent, t.own FROM newsletters w
-           CROSS JOIN LATERAL (
-               SELECT coalesce(jsonb_agg(jsonb_build_array(purpose, language, wording)), '[]') AS own
-               FROM newsletter_wordings WHERE newsletter_id = w.id
-           ) t WHERE w.id = :id""",
-        id=newsletter_id,
-    ).one()
-    return {purpose: wording.text for purpose, wording in choose(row._asdict(), row.own, language).items()}
-
-
 def choose(newsletter: Mapping[str, Any], own: Iterable[tuple[str, str, str]], language: str) -> dict[str, Wording]:
     """The words among `own` (purpose, language, wording) that hold for a newsletter's row and a language: those in the
     reader's language, else in the newsletter's, else ours in the reader's."""
