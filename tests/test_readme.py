@@ -63,7 +63,7 @@ def test_every_command_and_option_in_the_readme_exists(words: list[str]) -> None
 
 
 def test_every_command_is_in_the_readme() -> None:
-    table = set(re.findall(r"^\| `broadsheet ([a-z ]+)` \|", README, re.MULTILINE))
+    table = set(re.findall(r"^\| `broadsheet ([a-z -]+)` \|", README, re.MULTILINE))
     assert table == set(commands())
 
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from service import settings
 from service.cli.frame import actor, as_json, command, plain, say, screen, show_json
 from service.cli.groups import subscribers
-from service.operations import authoring, erasing, importing, suppressing
+from service.operations import authoring, erasing, erasing_again, importing, suppressing
 from service.operations.importing import SYNONYMS, ImportReport
 from service.running import database
 
@@ -120,3 +120,18 @@ def erase(address: str, reason: str, yes: bool, as_json: bool) -> None:
         return
     say(plain(certificate.text))
     say(f"Signature: {signature}")
+
+
+@command(subscribers, "erase-again", example="broadsheet subscribers erase-again")
+@as_json
+def erase_again(as_json: bool) -> None:
+    """Erase again whom a restored backup has brought back.
+
+    Goes by the certificates in `erasures/` of the home. Whoever has signed up anew since their erasure stays.
+    """
+    with database(settings.load()):
+        certificates, made = erasing_again.erase_again(actor=actor())
+    if as_json:
+        show_json({"certificates": certificates, "erased": made})
+    else:
+        say(f"{certificates:,} certificates read; {made:,} readers erased again.")

@@ -4,7 +4,6 @@ database, too. Makes no writer wait; sums up nothing that is not settled."""
 import base64
 import hashlib
 import json
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +18,8 @@ from service import seals
 from service.db import Transaction, transaction
 from service.domain.consent import Sum
 from service.errors import BroadsheetError
+from service.operations.certificates import keep_certificates
+from service.operations.outside import write_once
 from service.operations.sweeping import duty
 from service.settings import current
 
@@ -91,7 +92,8 @@ def moment(at: datetime) -> str:
 
 
 def make_digest(*, not_within: timedelta = EVERY) -> None:
-    """Sum up what was recorded since the last digest, if anything was, and unless that digest is as young as `not_within`."""
+    """Sum up what was recorded since the last digest, if anything was, and unless that digest is as young as `not_within`. Files
+    that a crash left unwritten are written first, those of erasures too."""
     duty("make digest", lambda: _make_digest(not_within))
 
 
@@ -103,6 +105,7 @@ def _make_digest(not_within: timedelta) -> None:
             age=not_within,
         ).scalar_one()
         through = tx.execute("SELECT coalesce(max(id), 0) FROM consent_records").scalar_one()
+    keep_certificates()
     _write_missing_files(last)
     if is_young or through <= (last.through_id if last else 0):
         return
@@ -112,7 +115,7 @@ def _make_digest(not_within: timedelta) -> None:
     with transaction() as tx:
         digest = _sum_up(tx, last, through)
     if digest is not None:
-        _write_file(digest)
+        write_once(digest.file, digest.content)
         log.info("digest made", number=digest.number, through=digest.through_id)
 
 
@@ -198,30 +201,9 @@ def _write_missing_files(last: Digest | None) -> None:
             "restored, move the newer files elsewhere and keep them; then digests go on. Otherwise run `broadsheet consent verify`."
         )
     if last is not None and not last.file.exists():
-        _write_file(last)
+        write_once(last.file, last.content)
 
 
 def files() -> list[int]:
     """The numbers of the digests that are kept as files."""
     return sorted(int(path.stem) for path in folder().glob("[0-9]*.json") if path.stem.isdigit())
-
-
-def _write_file(digest: Digest) -> None:
-    """Written whole or not at all, and never over another."""
-    folder().mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = folder() / f".{digest.number:08d}.{os.getpid()}"
-    draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(digest.content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(draft, digest.file)
-    except FileExistsError:
-        if digest.file.read_text(encoding="utf-8") != digest.content:
-            raise BroadsheetError(
-                f"{digest.file} is there already and says something else. Run `broadsheet consent verify`."
-            ) from None
-    finally:
-        draft.unlink(missing_ok=True)

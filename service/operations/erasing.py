@@ -90,7 +90,7 @@ def erase(tx: Transaction, subscriber_id: int, *, method: str) -> Certificate:
     removed["consent_details"] = tx.execute(
         "DELETE FROM consent_details WHERE record_id = ANY(CAST(:ids AS bigint[]))", ids=[act.record_id for act in acts]
     ).rowcount
-    return _certify(tx, key, method, removed, len(acts))
+    return _certify(tx, keys, method, removed, len(acts))
 
 
 def _former(tx: Transaction, subscriber_id: int, keys: set[bytes]) -> list[bytes]:
@@ -136,7 +136,8 @@ def _remove_by_key(tx: Transaction, keys: list[bytes]) -> dict[str, int]:
     }
 
 
-def _certify(tx: Transaction, key: bytes, method: str, removed: dict[str, int], acts: int) -> Certificate:
+def _certify(tx: Transaction, keys: list[bytes], method: str, removed: dict[str, int], acts: int) -> Certificate:
+    key, *former = keys
     at: datetime = tx.execute("SELECT clock_timestamp()").scalar_one()
     text = json.dumps(
         {
@@ -144,6 +145,7 @@ def _certify(tx: Transaction, key: bytes, method: str, removed: dict[str, int], 
             "kind": "erasure",
             "at": moment(at),
             "keyed_hash": key.hex(),
+            "keyed_hashes_of_former_addresses": [one.hex() for one in former],
             "asked_for_by": method,
             "removed": removed,
             "stays": _stays(acts),
@@ -170,7 +172,7 @@ def _stays(acts: int) -> dict[str, str]:
         "what became of each copy, with the keyed hash": "so that the numbers of an issue add up, and nobody gets the same issue twice",
         "events as SendGrid sent them": f"up to {current().keep_payloads_days} days, then deleted by the day: they cannot be searched by person",
         "SendGrid's own copies": "mail under way, its activity feed and its suppression lists: ask SendGrid, which processes them for us",
-        "backups": "until they are replaced: erase again after restoring one",
+        "backups": "until they are replaced; after restoring one, the reader is erased again by this certificate",
     }
 
 
@@ -199,7 +201,7 @@ def _erase_unconfirmed(tx: Transaction, key: bytes) -> Certificate:
             "Nobody of that address is stored. Look at the spelling; `consent proof` shows what was recorded."
         )
     suppress(tx, key, kind="left-all", source=METHOD)
-    return _certify(tx, key, "operator", removed, len(proving.history(tx, key)))
+    return _certify(tx, [key], "operator", removed, len(proving.history(tx, key)))
 
 
 def key_of(address: str) -> bytes:

@@ -3,6 +3,7 @@ who did not ask for it."""
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from service import seals
 from service.db import transaction
 from service.errors import Invalid, NotFound
-from service.operations import erasing, proving
+from service.operations import certificates, digesting, erasing, erasing_again, proving
 from service.operations.consenting import agree
 from service.settings import Settings
 from service.tokens import email_key
@@ -108,3 +109,25 @@ def test_who_signed_up_and_never_confirmed_is_erased_too(database: Settings, sql
     assert sql("SELECT kind, source FROM suppressions") == [("left-all", "erasure")]
     with pytest.raises(NotFound):
         erasing.erase_address(ADDRESS, reason="asked again", actor="test")
+
+
+def test_whom_a_restored_backup_brings_back_is_erased_again_by_the_certificate(
+    reader: int, sql: Sql, other_settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    other_settings(home=tmp_path)
+    erase(reader)
+    digesting.make_digest()
+    (kept,) = certificates.folder().glob("*.json")
+    assert "canary" not in kept.read_text().lower()
+    (newsletter,) = sql("SELECT id FROM newsletters")[0]
+    readers(newsletter, [ADDRESS, "other@readers.example"])
+    sql("UPDATE subscribers SET created_at = created_at - interval '1 year'")
+    assert erasing_again.erase_again(actor="test") == (1, 1)
+    assert sql("SELECT address FROM subscribers") == [("other@readers.example",)]
+    assert erasing_again.erase_again(actor="test") == (1, 0)
+
+    readers(newsletter, [ADDRESS])
+    assert erasing_again.erase_again(actor="test") == (1, 0), "they have come back by themselves"
+    kept.write_text(kept.read_text().replace("keyed_hash", "other_hash"))
+    with pytest.raises(Invalid, match="does not match"):
+        erasing_again.erase_again(actor="test")
