@@ -77,6 +77,24 @@ def suppress(addresses: tuple[str, ...], reason: str) -> None:
     say(f"{fresh:,} of {len(addresses):,} addresses suppressed; the others were already.")
 
 
+@command(
+    subscribers, example='broadsheet subscribers lift someone@firm.example --reason "the mailbox works again, they say"'
+)
+@click.argument("address")
+@click.option("--reason", required=True, help="Why; kept with your name.")
+@click.option("--request", default="", help="How the reader asked for it; needed to lift a complaint.")
+def lift(address: str, reason: str, request: str) -> None:
+    """Write to a suppressed address again, after a bounce, a complaint or a stop of the team's.
+
+    Who left everything is not brought back by this: only their own new confirmation does. SendGrid keeps lists of its own.
+    """
+    with database(settings.load()):
+        lifted = suppressing.lift(address, reason=reason, request=request, actor=actor())
+    say(
+        f"Lifted: {', '.join(lifted)}. SendGrid may still drop the mail: take the address off its suppression lists, too."
+    )
+
+
 def show_report(report: ImportReport) -> None:
     """The counts, then the faults by line."""
     counts = {

@@ -7,10 +7,18 @@ from typing import Any
 
 from service.db import Transaction, transaction
 from service.domain.addresses import AddressError, normalise
-from service.errors import Invalid
+from service.errors import Invalid, NotFound
 from service.operations.auditing import audit
 from service.operations.consenting import record
 from service.tokens import email_key
+
+_LEFT_BY_THEMSELVES = (
+    "The reader left everything. Nobody else can take that back: they are written to again once they confirm a sign-up."
+)
+_NEEDS_REQUEST = (
+    "The reader reported a mail as unwanted. That is lifted only at their own request: say how they asked, such as "
+    '--request "their letter of 3 March, in file 12".'
+)
 
 
 def suppress(tx: Transaction, email_key: bytes, *, kind: str, source: str, at: datetime | None = None) -> bool:
@@ -71,6 +79,37 @@ def withdraw(
         details=details,
     )
     return True
+
+
+def lift(address: str, *, reason: str, request: str = "", actor: str) -> list[str]:
+    """Write to this address again, because a person says so; the kinds of suppression that were lifted. A complaint is lifted
+    only with `request`: how the reader asked for it. What the reader left, or was erased from, only they begin again, by
+    confirming. Raises Invalid and NotFound, and then lifts nothing."""
+    if not reason.strip():
+        raise Invalid('Say why: the reason is kept. Example: --reason "the mailbox works again, they say"')
+    try:
+        key = email_key(normalise(address).normalised)
+    except AddressError as error:
+        raise Invalid(str(error)) from None
+    with transaction() as tx:
+        rows = tx.execute(
+            "SELECT id, kind FROM suppressions WHERE email_key = :key AND lifted_at IS NULL ORDER BY id FOR UPDATE",
+            key=key,
+        ).all()
+        liftable = [row for row in rows if row.kind != "left-all"]
+        if not liftable:
+            raise NotFound(_LEFT_BY_THEMSELVES if rows else "This address is not suppressed. Look at the spelling.")
+        if any(row.kind == "complaint" for row in liftable) and not request.strip():
+            raise Invalid(_NEEDS_REQUEST)
+        tx.execute(
+            "UPDATE suppressions SET lifted_at = clock_timestamp(), lifted_because = :reason WHERE id = ANY(:ids)",
+            reason=reason.strip(),
+            ids=[row.id for row in liftable],
+        )
+        for row in liftable:
+            facts = {"kind": row.kind, "reason": reason.strip(), "request": request.strip()}
+            audit(tx, actor, "lift suppression", f"suppression {row.id}", **facts)
+    return [row.kind for row in liftable]
 
 
 def suppress_addresses(addresses: list[str], *, reason: str, actor: str) -> int:
