@@ -18,6 +18,7 @@ WORDS = {
     "origins": "networks and browsers of consents",
     "opens_and_clicks": "readers' opens and clicks of a copy",
     "deliveries_cut_off": "deliveries that no longer name their reader",
+    "leave_reasons_cut_off": "reasons for leaving that no longer name their reader",
     "consent_records": "consent records of readers who left long ago",
 }
 

@@ -61,6 +61,11 @@ _DUE = {
            WHERE i.prepared_at < :before AND i.state IN ('sent', 'cancelled') AND d.subscriber_id IS NOT NULL LIMIT :limit""",
         "UPDATE deliveries SET subscriber_id = NULL, subscription_id = NULL, values = NULL WHERE id = ANY(:ids)",
     ),
+    # The reason itself is counted; the words may name somebody.
+    "leave_reasons_cut_off": (
+        "SELECT id FROM leave_reasons WHERE at < :before AND (subscription_id IS NOT NULL OR words <> '') LIMIT :limit",
+        "UPDATE leave_reasons SET subscription_id = NULL, words = '' WHERE id = ANY(:ids)",
+    ),
 }
 # Whole chains only, of readers who get nothing and whose last act is long ago.
 _LEFT_LONG_AGO = """
@@ -99,6 +104,7 @@ def _due() -> list[tuple[str, str, str, datetime]]:
         "origins": chosen.keep_origin_days,
         "opens_and_clicks": chosen.keep_events_days,
         "deliveries_cut_off": chosen.keep_deliveries_days,
+        "leave_reasons_cut_off": chosen.keep_deliveries_days,
         "mails": MAILS_KEPT.days,
     }
     with transaction() as tx:

@@ -10,7 +10,7 @@ from service.db import transaction
 from service.operations import digesting, retaining, verifying
 from service.operations.consenting import record
 from service.settings import Settings
-from tests.builders import a_newsletter
+from tests.builders import a_newsletter, readers
 
 Sql = Callable[..., list[Any]]
 KEY = b"k" * 16
@@ -70,6 +70,26 @@ def test_the_network_goes_after_a_month_and_the_rest_of_the_proof_stays(database
         (1, "origin"),
     ]
     assert verifying.verify().findings == []
+
+
+def test_a_reason_for_leaving_forgets_whose_it_was_with_the_deliveries(database: Settings, sql: Sql) -> None:
+    newsletter = a_newsletter()
+    for subscription, days in zip(
+        readers(newsletter, ["ann@readers.example", "mei@readers.example"]), (731, 729), strict=True
+    ):
+        sql(
+            """INSERT INTO leave_reasons (subscription_id, newsletter_id, reason, words, at)
+               VALUES (%s, %s, 'other', 'I am Mei Lin', now() - %s * interval '1 day')""",
+            subscription,
+            newsletter,
+            days,
+        )
+    assert retaining.delete_what_is_due()["leave_reasons_cut_off"] == 1
+    assert sql("SELECT reason, words, subscription_id IS NULL FROM leave_reasons ORDER BY at") == [
+        ("other", "", True),
+        ("other", "I am Mei Lin", False),
+    ]
+    assert retaining.delete_what_is_due()["leave_reasons_cut_off"] == 0
 
 
 def test_consent_records_are_removed_by_the_owner_with_a_sealed_note(database: Settings, sql: Sql) -> None:
