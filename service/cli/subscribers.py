@@ -2,6 +2,7 @@
 
 import base64
 import inspect
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -28,6 +29,11 @@ COLUMNS = "\n".join(f"  {name}: {', '.join(others)}" for name, others in SYNONYM
 @click.option(
     "--tracking-consent", help="How they agreed to opens and clicks being counted. Without it nobody is tracked."
 )
+@click.option(
+    "--implied-until",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="The day on which an implied consent ends, as 2028-03-01; they get nothing from then on unless they sign up.",
+)
 @click.option("--encoding", help="Of the file, when it is not UTF-8.")
 @click.option(
     "--update", "update_existing", is_flag=True, help="Overwrite names and attributes of readers that are known."
@@ -38,6 +44,7 @@ def import_file(
     newsletter: str,
     consent: str,
     tracking_consent: str | None,
+    implied_until: datetime | None,
     encoding: str | None,
     update_existing: bool,
     as_json: bool,
@@ -56,6 +63,7 @@ def import_file(
                 tracking_consent=tracking_consent,
                 encoding=encoding,
                 update_existing=update_existing,
+                implied_until=implied_until.date() if implied_until else None,
                 actor=actor(),
             )
     if as_json:

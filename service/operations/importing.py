@@ -4,6 +4,7 @@ left, is suppressed or objected to tracking stays so, whatever the file says."""
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any, cast
 
@@ -88,13 +89,15 @@ def import_subscribers(
     tracking_consent: str | None = None,
     encoding: str | None = None,
     update_existing: bool = False,
+    implied_until: date | None = None,
     on_progress: Callable[[int], None] | None = None,
     actor: str = "import",
 ) -> ImportReport:
     """Import a file of readers who agreed to this newsletter, as the words of `consent` say: how, where and when.
 
     `tracking_consent` says the same for tracking: of those whose row says yes or, without a `tracking` column, of all.
-    What is known of a reader is kept unless `update_existing`; an empty cell never removes anything.
+    What is known of a reader is kept unless `update_existing`; an empty cell never removes anything. `implied_until`: nobody
+    of the file agreed expressly, and whoever is new gets issues until the morning of that day only, unless they confirm.
     `on_progress` is told how many rows were read. Raises Invalid (one line for each problem) and NotFound; then, and when
     the process is killed, nothing of the file is in the database.
     """
@@ -102,11 +105,12 @@ def import_subscribers(
     with opened(path, encoding) as source, transaction() as tx:
         if tx.execute("SELECT FROM newsletters WHERE id = :id", id=newsletter_id).one_or_none() is None:
             raise NotFound(f"There is no newsletter with the number {newsletter_id}.")
+        _check_day(tx, implied_until)
         staged = _Staged(source, tracking_agreed=tracking_consent is not None)
         staged.copy(tx, on_progress)
         source.check_unchanged()
         import_id = _begin(tx, path, source, newsletter_id, wordings)
-        take(tx, import_id, newsletter_id, wordings, update_existing)
+        take(tx, import_id, newsletter_id, wordings, update_existing, implied_until)
         report = _report(tx, import_id, staged)
         counts = {
             name: value for name, value in report.to_json().items() if name not in ("import_id", "faults", "notes")
@@ -116,6 +120,14 @@ def import_subscribers(
         )
         audit(tx, actor, "import", f"import {import_id}", newsletter=newsletter_id, sendable=report.sendable)
     return report
+
+
+def _check_day(tx: Transaction, implied_until: date | None) -> None:
+    today = tx.execute("SELECT current_date").scalar_one()
+    if implied_until is not None and implied_until <= today:
+        raise Invalid(
+            f"The implied consent would have ended on {implied_until}. Name a day to come, or leave them out."
+        )
 
 
 def _wordings(consent: str, tracking_consent: str | None) -> list[str | None]:

@@ -1,6 +1,9 @@
 """Takes the staged rows of a file into subscribers, subscriptions and consent records, set by set. Refuses to revive
 anybody, and records an act only where something changed."""
 
+import json
+from datetime import date
+
 from service.db import Transaction
 from service.errors import Conflict
 from service.operations.wordings import sha256_of
@@ -49,10 +52,13 @@ _FIND_SUBSCRIBERS = """
 _CHANGES = "CREATE TEMPORARY TABLE changes (subscriber_id bigint, what text) ON COMMIT DROP"
 _SUBSCRIPTIONS = """
     WITH begun AS (
-        INSERT INTO subscriptions (subscriber_id, newsletter_id, state, tracking)
-        SELECT subscriber_id, :newsletter, 'active', tracking FROM readers WHERE outcome = 'taken' ORDER BY line
+        INSERT INTO subscriptions (subscriber_id, newsletter_id, state, tracking, expires_at)
+        SELECT subscriber_id, :newsletter, 'active', tracking,
+            (SELECT CAST(:implied_until AS timestamp) AT TIME ZONE time_zone FROM newsletters WHERE id = :newsletter)
+        FROM readers WHERE outcome = 'taken' ORDER BY line
         ON CONFLICT (newsletter_id, subscriber_id)
-            DO UPDATE SET state = 'active', changed_at = clock_timestamp() WHERE subscriptions.state = 'pending'
+            DO UPDATE SET state = 'active', expires_at = excluded.expires_at, changed_at = clock_timestamp()
+            WHERE subscriptions.state = 'pending'
         RETURNING subscriber_id, tracking, xmax = 0 AS is_new
     )
     INSERT INTO changes
@@ -86,6 +92,7 @@ _CONSENT = """
     INSERT INTO consent_records (email_key, newsletter_id, purpose, action, method, wording_sha256, import_id, details)
     SELECT r.email_key, :newsletter, act.purpose, act.action, 'import', act.wording, :import,
         jsonb_build_object('line', CASE act.what WHEN 'objected' THEN r.objects_line ELSE r.line END)
+            || CASE WHEN act.purpose = 'newsletter' THEN CAST(:basis AS jsonb) ELSE '{}' END
     FROM changes c JOIN readers r ON r.subscriber_id = c.subscriber_id
     JOIN (VALUES
         ('added', 'newsletter', 'given', CAST(:consent AS bytea)),
@@ -107,7 +114,12 @@ _AUDIENCE = """
 
 
 def take(
-    tx: Transaction, import_id: int, newsletter_id: int, wordings: list[str | None], update_existing: bool
+    tx: Transaction,
+    import_id: int,
+    newsletter_id: int,
+    wordings: list[str | None],
+    update_existing: bool,
+    implied_until: date | None = None,
 ) -> None:
     """Take the table `incoming` into the newsletter. Leaves the tables `readers` (one row an address, with its outcome) and
     `changes`, from which the report is made. Raises Conflict."""
@@ -121,7 +133,7 @@ def take(
     tx.execute(_SUBSCRIBERS)
     tx.execute(_FIND_SUBSCRIBERS)
     _check_all_found(tx)
-    tx.execute(_SUBSCRIPTIONS, newsletter=newsletter_id)
+    tx.execute(_SUBSCRIPTIONS, newsletter=newsletter_id, implied_until=implied_until)
     tx.execute(_TRACKING, newsletter=newsletter_id)
     tx.execute(_details(update_existing))
     tx.execute("ANALYZE changes")
@@ -132,6 +144,7 @@ def take(
             "import": import_id,
             "consent": consent,
             "tracking_consent": tracking_consent,
+            "basis": json.dumps({"basis": "implied", "expires_on": str(implied_until)} if implied_until else {}),
         },
     )
     tx.execute(_AUDIENCE, {"newsletter": newsletter_id, "import": import_id})

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from service.db import transaction
-from service.errors import NotFound
+from service.errors import Invalid, NotFound
 from service.operations.importing import ImportReport, import_subscribers
 from service.operations.suppressing import suppress, withdraw
 from service.settings import Settings
@@ -287,3 +287,18 @@ def test_only_a_thousand_faults_are_kept_and_those_to_mend_come_first(importing:
     assert (report.faults_total, len(report.faults)) == (1_510, 1_000)
     assert sum("bad" in fault.reason for fault in report.faults) == 10
     assert [fault.line for fault in report.faults] == sorted(fault.line for fault in report.faults)
+
+
+def test_an_implied_consent_is_recorded_as_such_and_ends_on_its_day(importing: Importing, sql: Sql) -> None:
+    sql("UPDATE newsletters SET time_zone = 'Asia/Shanghai'")
+    readers(importing.newsletter, ["known@x.test"])
+    until = sql("SELECT current_date + 700")[0][0]
+    importing.take("email\nann@x.test\nknown@x.test\n", implied_until=until)
+    assert sql(
+        """SELECT s.normalised_address, (n.expires_at AT TIME ZONE 'Asia/Shanghai')::text
+           FROM subscriptions n JOIN subscribers s ON s.id = n.subscriber_id ORDER BY 1"""
+    ) == [("ann@x.test", f"{until} 00:00:00"), ("known@x.test", None)], "who agreed before keeps that agreement"
+    ((details,),) = sql("SELECT details::jsonb FROM consent_details")
+    assert details == {"line": 2, "basis": "implied", "expires_on": str(until)}
+    with pytest.raises(Invalid, match="Name a day to come"):
+        importing.take("email\nbob@x.test\n", implied_until=sql("SELECT current_date")[0][0])
