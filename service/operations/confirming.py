@@ -19,6 +19,17 @@ from service.tokens import Purpose, Signer
 How = Literal["button", "auto"]
 NOT_OURS = "This link is not one of ours; it may have been cut off."
 
+# Where the reader is known: the order in which everything locks, and so a leaving of this moment is seen.
+_LOCK_READER = (
+    "SELECT FROM subscribers WHERE email_key = (SELECT email_key FROM signups WHERE id = :id) FOR NO KEY UPDATE"
+)
+# The mail may lie about for a week, and be forwarded: whoever has left since is written to again by a new sign-up alone.
+_LEFT_SINCE = """
+    EXISTS (SELECT FROM consent_records c WHERE c.email_key = s.email_key AND c.purpose = 'newsletter' AND c.action = 'withdrawn'
+        AND c.at > s.created_at AND s.choices @> jsonb_build_array(jsonb_build_object('newsletter', c.newsletter_id)))
+    OR EXISTS (SELECT FROM suppressions p WHERE p.email_key = s.email_key AND p.kind = 'left-all' AND p.lifted_at IS NULL AND p.since > s.created_at)
+"""
+
 
 @dataclass(frozen=True)
 class Chosen:
@@ -69,10 +80,12 @@ def view(token: str) -> SignupView:
 
 def confirm(token: str, how: How, *, origin: Mapping[str, str] = MappingProxyType({})) -> SignupView:
     """Begin what the sign-up asked for; in force when this returns. The view's state is `confirmed` when it now is, and
-    `expired` when it was too late. A second time, nothing changes. `origin`: network and user_agent of whoever pressed the
-    button, which may be another machine than the form's. Raises NotFound for anything we did not sign."""
+    `expired` when it was too late, or the reader has left since signing up. A second time, nothing changes. `origin`: network
+    and user_agent of whoever pressed the button, which may be another machine than the form's. Raises NotFound for anything
+    we did not sign."""
     signup_id = _signup(token)
     with transaction() as tx:
+        tx.execute(_LOCK_READER, id=signup_id)
         signup = _read(tx, signup_id, lock="FOR UPDATE OF s")
         if signup is None or signup["confirmed_at"] is not None or signup["is_expired"]:
             return _view(tx, signup)
@@ -97,7 +110,7 @@ def _signup(token: str) -> int:
 def _read(tx: Transaction, signup_id: int, lock: Literal["", "FOR UPDATE OF s"] = "") -> Mapping[str, Any] | None:
     _lock = lock
     row = tx.execute(
-        f"SELECT s.*, s.created_at < clock_timestamp() - :within AS is_expired FROM signups s WHERE s.id = :id {_lock}",
+        f"SELECT s.*, s.created_at < clock_timestamp() - :within OR {_LEFT_SINCE} AS is_expired FROM signups s WHERE s.id = :id {_lock}",
         id=signup_id,
         within=CONFIRM_WITHIN,
     ).one_or_none()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from service.db import transaction
-from service.operations import confirming, mailing, proving
+from service.operations import confirming, leaving, mailing, proving
 from service.operations.confirming import SignupView
 from service.operations.signing_up import Origin, sign_up
 from service.operations.signup_forms import form_for
@@ -110,6 +110,41 @@ def test_who_left_everything_and_confirms_anew_is_written_to_again(newsletter_id
     assert sql("SELECT lifted_at IS NOT NULL, lifted_because FROM suppressions") == [
         (True, "a new sign-up was confirmed")
     ]
+
+
+@pytest.mark.parametrize("everything", [False, True])
+def test_a_link_from_before_a_leaving_brings_nobody_back(newsletter_id: int, sql: Sql, everything: bool) -> None:
+    first, second = signed_up(), signed_up()
+    confirming.confirm(first, "button")
+    ((subscription,),) = sql("SELECT id FROM subscriptions")
+    if everything:
+        leaving.leave_all(subscription)
+    else:
+        leaving.leave(Signer(Purpose.LEAVE).sign(subscription), method="one-click")
+    assert confirming.view(second).state == "expired"
+    assert confirming.confirm(second, "button").state == "expired"
+    assert answers(sql)[0] == "unsubscribed"
+    assert sql("SELECT count(*) FROM suppressions WHERE lifted_at IS NULL") == [(int(everything),)]
+    assert confirming.confirm(first, "button").state == "confirmed", "what was, was"
+    assert answers(sql)[0] == "unsubscribed"
+    assert confirmed().is_begun, "a new sign-up does"
+
+
+def test_leaving_everything_ends_a_link_to_another_newsletter_too(newsletter_id: int, sql: Sql) -> None:
+    (subscription,) = readers(a_newsletter("weekly"), [MEI])
+    sql("UPDATE newsletters SET accepts_signups = false WHERE slug = 'weekly'")
+    token = signed_up()
+    leaving.leave_all(subscription)
+    assert confirming.confirm(token, "button").state == "expired"
+    assert sql("SELECT state FROM subscriptions") == [("unsubscribed",)]
+
+
+def test_leaving_another_newsletter_does_not_end_a_link(newsletter_id: int, sql: Sql) -> None:
+    (subscription,) = readers(a_newsletter("weekly"), [MEI])
+    sql("UPDATE newsletters SET accepts_signups = false WHERE slug = 'weekly'")
+    token = signed_up()
+    leaving.leave(Signer(Purpose.LEAVE).sign(subscription), method="page")
+    assert confirming.confirm(token, "button").is_begun
 
 
 @pytest.mark.parametrize("kind", ["hard-bounce", "complaint", "provider", "manual"])
