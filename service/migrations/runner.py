@@ -18,6 +18,11 @@ _RIGHTS = (
     "GRANT USAGE ON SCHEMA public TO {role}",
     "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}",
     "REVOKE UPDATE, DELETE ON consent_records, consent_wordings, consent_digests, erasures, audit_entries FROM {role}",
+    # What the database works out for a record, its place in the chain above all, is not the service's to say; nor are details
+    # to be exchanged. The trigger, which is the owner's, writes both.
+    "REVOKE INSERT ON consent_records FROM {role}",
+    "GRANT INSERT (email_key, newsletter_id, purpose, action, at, method, wording_sha256, import_id, details) ON consent_records TO {role}",
+    "REVOKE INSERT, UPDATE ON consent_details FROM {role}",
     "REVOKE INSERT, UPDATE, DELETE ON consent_tombstones, removed_consent_records, moves, alembic_version FROM {role}",
     "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}",
     "GRANT EXECUTE ON FUNCTION make_event_partition(bigint), make_payload_partition(date), drop_payload_partition(date), analyse_deliveries() TO {role}",
@@ -55,7 +60,7 @@ def is_current(engine: Engine, *, for_role: str | None = None) -> bool:
         wanted = ScriptDirectory.from_config(_config(connection)).get_current_head()
         if MigrationContext.configure(connection).get_current_revision() != wanted:
             return False
-        may_insert = text("SELECT has_table_privilege(:role, 'consent_records', 'INSERT')")
+        may_insert = text("SELECT has_column_privilege(:role, 'consent_records', 'email_key', 'INSERT')")
         return for_role is None or bool(connection.execute(may_insert, {"role": for_role}).scalar_one())
 
 

@@ -6,6 +6,7 @@ import hashlib
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from service import seals
@@ -13,9 +14,12 @@ from service.db import Transaction, transaction
 from service.domain.consent import Finding, Part, Record, Sum, check_chain, erased_parts
 from service.operations import digesting
 from service.operations.digesting import Digest, moment, read_sealed, stream
+from service.operations.limits import CONFIRM_WITHIN
 
 MOST_FINDINGS = 1000
 """Named one by one; the others are counted."""
+SLACK = timedelta(hours=1)
+"""For a clock that was set, and for records that are being written while a digest is made."""
 
 # A moment that is none must be a finding, not an error of the driver. Everything is read by the one index that has this order.
 _RECORDS = """
@@ -30,11 +34,24 @@ _RECORDS = """
     ORDER BY r.email_key, r.number
 """
 _OF_READER = "WHERE r.email_key = ANY(CAST(:keys AS bytea[]))"
+_AND_OF_READER = "AND r.email_key = ANY(CAST(:keys AS bytea[]))"
 _COVERING = """
     SELECT number, through_id, body, signature, created_at FROM consent_digests d
     WHERE EXISTS (SELECT FROM unnest(CAST(:ids AS bigint[])) AS i WHERE i <= d.through_id
         AND i > coalesce((SELECT max(through_id) FROM consent_digests e WHERE e.number < d.number), 0))
     ORDER BY number
+"""
+# A record lies between two digests: it was written after the first and before the second was made, whatever it says itself.
+# Only a sign-up is recorded later than it was sent, when it is confirmed.
+_MOMENTS = """
+    WITH stretches AS (
+        SELECT lag(through_id, 1, CAST(0 AS bigint)) OVER (ORDER BY number) AS after, through_id AS through,
+            lag(created_at) OVER (ORDER BY number) AS since, created_at AS made_at FROM consent_digests
+        UNION ALL (SELECT through_id, 9223372036854775807, created_at, clock_timestamp() FROM consent_digests ORDER BY number DESC LIMIT 1)
+    )
+    SELECT r.id FROM stretches d JOIN consent_records r ON r.id > d.after AND r.id <= d.through {only}
+    WHERE r.at > d.made_at + :slack OR r.at < d.since - :slack - CASE r.action WHEN 'confirmed' THEN interval '0' ELSE :within END
+    ORDER BY r.id
 """
 _ORPHANS = "SELECT d.record_id, d.part FROM consent_details d WHERE NOT EXISTS (SELECT FROM consent_records r WHERE r.id = d.record_id)"
 _DIGESTS = "SELECT number, through_id, body, signature, created_at FROM consent_digests ORDER BY number"
@@ -92,6 +109,7 @@ def verify() -> Verification:
         found.take(check_chain(_counted(_records(tx, set(wordings), only=""), found)))
         found.take(Finding(row.record_id, f"has no record, but details ({row.part})") for row in stream(tx, _ORPHANS))
         found.take(_check_digests(tx, found))
+        found.take(_check_moments(tx, only=""))
         found.take(_check_removals(tx, found))
         found.take(_check_certificates(tx, found))
         found.take(
@@ -110,7 +128,16 @@ def _check_wordings(wordings: dict[bytes, str]) -> Iterator[Finding]:
 def check_reader(tx: Transaction, keys: list[bytes]) -> list[Finding]:
     """As verify, for the chains of these keys and their wordings alone."""
     wordings = {bytes(row.sha256): row.wording for row in tx.execute("SELECT sha256, wording FROM consent_wordings")}
-    return [*_check_wordings(wordings), *check_chain(_records(tx, set(wordings), only=_OF_READER, keys=keys))]
+    return [
+        *_check_wordings(wordings),
+        *check_chain(_records(tx, set(wordings), only=_OF_READER, keys=keys)),
+        *_check_moments(tx, only=_AND_OF_READER, keys=keys),
+    ]
+
+
+def _check_moments(tx: Transaction, *, only: str, **parameters: Any) -> Iterator[Finding]:
+    for row in stream(tx, _MOMENTS.format(only=only), slack=SLACK, within=CONFIRM_WITHIN, **parameters):
+        yield Finding(row.id, "was not written when it says: the digests before and after it were made at other times")
 
 
 def covering(tx: Transaction, ids: list[int]) -> list[tuple[Digest, list[Finding]]]:

@@ -58,6 +58,10 @@ def test_the_service_cannot_change_the_evidence(as_service: Sql, sql: Sql, table
         "UPDATE moves SET after = before",
         "COPY consent_records TO PROGRAM 'true'",
         "SELECT set_config('broadsheet.tombstone', '1', false); DELETE FROM consent_records",
+        "INSERT INTO consent_records (id, email_key, purpose, action, method) OVERRIDING SYSTEM VALUE VALUES (-1, '', 'newsletter', 'given', 'form')",
+        "INSERT INTO consent_records (email_key, purpose, action, method, number) VALUES ('', 'newsletter', 'given', 'form', 9)",
+        "UPDATE consent_details SET details = '{}'",
+        "INSERT INTO consent_details VALUES (1, 'act', '', '{}')",
     ],
 )
 def test_the_service_cannot_make_itself_able_to(as_service: Sql, statement: str) -> None:
@@ -73,6 +77,17 @@ def test_the_service_can_add_to_the_evidence(as_service: Sql, sql: Sql) -> None:
         ("act", '{"form": "page"}'),
         ("origin", '{"network": "192.0.2.0/24"}'),
     ]
+
+
+def test_no_table_of_the_session_stands_in_for_the_chain(as_service: Sql, sql: Sql) -> None:
+    act = "INSERT INTO public.consent_records (email_key, purpose, action, method, details) VALUES ('\\x01', 'newsletter', 'given', 'form', '{\"form\": \"page\"}')"
+    as_service(act)
+    as_service(
+        "CREATE TEMP TABLE consent_records (email_key bytea, number int, hash bytea); INSERT INTO pg_temp.consent_records VALUES ('\\x01', 41, '');"
+        f"CREATE TEMP TABLE consent_details (LIKE public.consent_details); {act}"
+    )
+    assert sql("SELECT number FROM consent_records ORDER BY id") == [(1,), (2,)]
+    assert sql("SELECT count(*) FROM consent_details") == [(2,)]
 
 
 def test_the_function_that_drops_a_day_keeps_what_was_never_taken_in(as_service: Sql, sql: Sql) -> None:

@@ -2,6 +2,7 @@
 may do everything in the database."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -12,6 +13,7 @@ from service import seals
 from service.db import transaction
 from service.domain.consent import Finding
 from service.operations import digesting, erasing, proving
+from service.operations.attesting import attest
 from service.operations.consenting import agree
 from service.operations.verifying import verify
 from service.settings import Settings
@@ -205,3 +207,23 @@ def test_no_finding_names_an_address_or_its_hash(evidence: Sql) -> None:
     assert "@" not in said
     with transaction() as tx:
         assert proving.history(tx, bytes.fromhex(keys[0]))
+
+
+def test_an_act_that_says_another_time_than_it_was_written_at_is_found(
+    folder: object, database: Settings, sql: Sql
+) -> None:
+    """By the service's own role, which may add acts: the chain takes them, and the digests tell when they came."""
+    newsletter = a_newsletter()
+    acts(newsletter, 5)
+    make()
+    key = email_key("forged@readers.example")
+    add = "INSERT INTO consent_records (email_key, newsletter_id, purpose, action, method, at) SELECT :key, :newsletter, 'newsletter', :action, 'form', clock_timestamp() + :ago"
+    with transaction() as tx:
+        for action, days in (("given", -6), ("confirmed", 0), ("given", -9), ("confirmed", -2), ("given", 1)):
+            tx.execute(add, key=key, newsletter=newsletter, action=action, ago=timedelta(days=days))
+    forged = [row[0] for row in sql("SELECT id FROM consent_records WHERE email_key = %s AND number > 2", key)]
+    for _ in ("in no digest yet", "in one"):
+        assert [one.record_id for one in findings()] == forged
+        found = attest("forged@readers.example")["verification"]
+        assert [one["record"] for one in found["findings"]] == forged
+        make()

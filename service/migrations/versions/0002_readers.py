@@ -29,9 +29,10 @@ _KEEP_DETAILS = """
     END $$
 """
 # The lock makes two acts of one reader wait for each other, and nobody else. Being volatile, the function sees what was
-# committed while it waited, and the rows that the same statement has inserted before.
+# committed while it waited, and the rows that the same statement has inserted before. It works as the owner, who alone may
+# write details, and looks at no table that the session has put before ours.
 _CHAIN = """
-    CREATE FUNCTION chain_consent() RETURNS trigger LANGUAGE plpgsql AS $$
+    CREATE FUNCTION chain_consent() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
     BEGIN
         PERFORM FROM subscribers WHERE email_key = NEW.email_key FOR NO KEY UPDATE;
         SELECT number + 1, hash INTO NEW.number, NEW.previous FROM consent_records WHERE email_key = NEW.email_key ORDER BY number DESC LIMIT 1;
