@@ -67,12 +67,24 @@ _DUE = {
         "UPDATE leave_reasons SET subscription_id = NULL, words = '' WHERE id = ANY(:ids)",
     ),
 }
-# Whole chains only, of readers who get nothing and whose last act is long ago.
+# Whole chains only, of readers who get nothing and whose last act is long ago; and none under a former address, as long as
+# the chain under the later one stays: what was agreed to there began in this one.
 _LEFT_LONG_AGO = """
-    SELECT email_key FROM consent_records GROUP BY email_key HAVING max(at) < :before AND NOT EXISTS (
-        SELECT FROM subscribers s JOIN subscriptions n ON n.subscriber_id = s.id
-        WHERE s.email_key = consent_records.email_key AND n.state <> 'unsubscribed'
-    ) LIMIT :limit
+    WITH RECURSIVE quiet AS (
+        SELECT email_key FROM consent_records GROUP BY email_key HAVING max(at) < :before AND NOT EXISTS (
+            SELECT FROM subscribers s JOIN subscriptions n ON n.subscriber_id = s.id
+            WHERE s.email_key = consent_records.email_key AND n.state <> 'unsubscribed'
+        )
+    ), carried AS MATERIALIZED (
+        SELECT DISTINCT f.email_key AS former, r.email_key AS later FROM consent_records r
+        JOIN consent_details d ON d.record_id = r.id AND d.part = 'act'
+        JOIN consent_records f ON f.id = CAST(CAST(d.details AS jsonb) ->> 'from_record' AS bigint)
+        WHERE r.method = 'address-change' AND f.email_key <> r.email_key
+    ), held AS (
+        SELECT former FROM carried WHERE later NOT IN (SELECT email_key FROM quiet)
+        UNION SELECT c.former FROM carried c JOIN held h ON h.former = c.later
+    )
+    SELECT email_key FROM quiet WHERE email_key NOT IN (SELECT former FROM held) LIMIT :limit
 """
 
 

@@ -7,9 +7,10 @@ import psycopg
 import pytest
 
 from service.db import transaction
-from service.operations import digesting, retaining, verifying
+from service.operations import changing_address, digesting, leaving, proving, retaining, verifying
 from service.operations.consenting import record
 from service.settings import Settings
+from service.tokens import Purpose, Signer, email_key
 from tests.builders import a_newsletter, readers
 
 Sql = Callable[..., list[Any]]
@@ -121,6 +122,37 @@ def test_a_reader_who_still_gets_something_keeps_all_records(database: Settings,
     _act("given", 0)
     _age(sql, 2000)
     assert retaining.remove_old_consent() == 0
+
+
+def test_what_was_agreed_to_under_former_addresses_stays_as_long_as_what_came_of_it(
+    database: Settings, sql: Sql
+) -> None:
+    """Mei has changed her address twice since she signed up."""
+    (subscription,) = readers(a_newsletter(), ["mei1@readers.example"])
+    ((subscriber,),) = sql("SELECT subscriber_id FROM subscriptions")
+    _act("given", 0, key=email_key("mei1@readers.example"), form="page")
+    for address in ("mei2@readers.example", "mei3@readers.example"):
+        changing_address.ask(subscriber, address)
+        ((change,),) = sql("SELECT max(id) FROM address_changes")
+        for end in (Purpose.CHANGE_OLD, Purpose.CHANGE_NEW):
+            changing_address.agree(Signer(end).sign(change))
+    _age(sql, 2000)
+    before = proof()
+    assert before[:2] == [("given", "form"), ("withdrawn", "address-change")]
+    assert retaining.remove_old_consent() == 0
+    assert proof() == before
+    leaving.leave(Signer(Purpose.LEAVE).sign(subscription), method="page")
+    assert retaining.remove_old_consent() == 0, "she left only now"
+    _age(sql, 2000)
+    assert retaining.remove_old_consent(dry_run=True) == len(before) + 1
+    assert retaining.remove_old_consent() == len(before) + 1
+    assert proof() == []
+
+
+def proof() -> list[tuple[str, str]]:
+    """What can be shown of the reader who is at this address now."""
+    with transaction() as tx:
+        return [(act.action, act.method) for act in proving.history(tx, email_key("mei3@readers.example"))]
 
 
 def test_without_a_note_not_even_the_owner_removes_a_record(database: Settings, sql: Sql) -> None:
