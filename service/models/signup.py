@@ -100,7 +100,8 @@ class Mail(Base):
     email_key: Mapped[Key]
     language: Mapped[str]
     newsletter_id: Mapped[int] = mapped_column(ForeignKey("newsletters.id"))
-    signup_id: Mapped[int | None] = mapped_column(ForeignKey("signups.id", ondelete="CASCADE"))
+    # Stays when the sign-up goes: the limits on mails to one address look back further.
+    signup_id: Mapped[int | None] = mapped_column(ForeignKey("signups.id", ondelete="SET NULL"))
     subscriber_id: Mapped[int | None] = mapped_column(ForeignKey("subscribers.id", ondelete="CASCADE"))
     link_id: Mapped[int | None] = mapped_column(BigInteger)
     address_change_id: Mapped[int | None] = mapped_column(ForeignKey("address_changes.id", ondelete="CASCADE"))

@@ -8,7 +8,7 @@ import pytest
 
 from service import queue, tokens
 from service.db import transaction
-from service.operations import mailing, mailing_sweep
+from service.operations import mailing, mailing_sweep, retaining
 from service.operations.suppressing import suppress
 from service.settings import Settings
 from service.tokens import Purpose, email_key
@@ -66,6 +66,24 @@ def test_one_who_asks_for_another_newsletter_is_answered_but_three_times_in_a_mo
     a_signup(newsletters[:1], ADA)
     work(bells, only=queue.ANSWER_SIGNUP)
     assert signup_states(sql)[-1] == "asked"
+
+
+def test_the_month_is_remembered_when_the_sign_ups_themselves_are_gone(
+    bells: Bells, database: Settings, sql: Sql
+) -> None:
+    newsletters = [a_newsletter(f"letter-{n}", name=f"Letter {n}") for n in range(4)]
+    for newsletter in newsletters[:3]:
+        a_signup([newsletter], ADA)
+    work(bells, only=queue.ANSWER_SIGNUP)
+    for table in ("signups", "mails"):
+        sql(f"UPDATE {table} SET created_at = created_at - interval '15 days'")
+    sql("UPDATE mails SET state = 'sent' WHERE id <> (SELECT max(id) FROM mails)")
+    assert retaining.delete_what_is_due()["unconfirmed_signups"] == 3
+    a_signup(newsletters[3:], ADA)
+    work(bells, only=queue.ANSWER_SIGNUP)
+    assert signup_states(sql) == ["limited"]
+    work(bells)
+    assert states(sql)[-1] == ("confirm", "failed"), "a mail that waited so long goes nowhere"
 
 
 def test_a_day_later_the_same_newsletter_may_be_asked_for_again(bells: Bells, database: Settings, sql: Sql) -> None:

@@ -360,7 +360,7 @@ def upgrade() -> None:
             ["address_change_id"], ["address_changes.id"], name=op.f("fk_mails_address_change_id"), ondelete="CASCADE"
         ),
         sa.ForeignKeyConstraint(["newsletter_id"], ["newsletters.id"], name=op.f("fk_mails_newsletter_id")),
-        sa.ForeignKeyConstraint(["signup_id"], ["signups.id"], name=op.f("fk_mails_signup_id"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["signup_id"], ["signups.id"], name=op.f("fk_mails_signup_id"), ondelete="SET NULL"),
         sa.ForeignKeyConstraint(
             ["subscriber_id"], ["subscribers.id"], name=op.f("fk_mails_subscriber_id"), ondelete="CASCADE"
         ),
