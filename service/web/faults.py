@@ -3,7 +3,7 @@ reader's language, programs get short words or JSON."""
 
 import structlog
 from flask import Flask, Response, jsonify, request
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError
 from werkzeug.exceptions import HTTPException
 
 from service.errors import Conflict, Invalid, NotFound, RetryLater
@@ -54,6 +54,7 @@ _AGAIN_LATER = (429, 500, 503)
 def register(app: Flask) -> None:
     """A database that is away is 503, which mail providers try again."""
     app.register_error_handler(DBAPIError, _database_away)
+    app.register_error_handler(DataError, _unreadable)
     app.register_error_handler(HTTPException, _refused)
     app.register_error_handler(NotFound, lambda error: answer(404, str(error)))
     app.register_error_handler(Invalid, lambda error: answer(400, str(error)))
@@ -88,6 +89,12 @@ def _wants_page() -> bool:
 def _database_away(error: DBAPIError) -> Response:
     log.error("database not available to a request", endpoint=request.endpoint, error=type(error.orig).__name__)
     return _later(answer(503))
+
+
+def _unreadable(error: DataError) -> Response:
+    """What no text of the database can hold, such as a NUL in an address: it is there, and trying again would not help."""
+    log.warning("a request held what cannot be read", endpoint=request.endpoint, error=type(error.orig).__name__)
+    return answer(404 if request.method in ("GET", "HEAD") else 400)
 
 
 def _broken(error: Exception) -> Response:

@@ -71,6 +71,8 @@ def test_the_answer_is_the_same_for_who_is_known(site: Visitor, sql: Sql) -> Non
         (lambda given: given.update(address=7), "address", "has to be a text"),
         (lambda given: given.update(address=None), "address", "is empty"),
         (lambda given: given.update(address="mei\ud800@readers.example"), "address", "invisible character"),
+        (lambda given: given["newsletters"][0].update(slug="\0"), "newsletters", "list of objects"),
+        (lambda given: given["newsletters"][0].update(slug="\ud800"), "newsletters", "list of objects"),
         (lambda given: given.update(token="forged"), "token", "Fetch it again"),
         (lambda given: given.pop("token"), "token", "Fetch it again"),
         (lambda given: given.update(newsletters=[]), "newsletter-monthly", "Tick this box"),

@@ -241,3 +241,18 @@ def test_a_form_embedded_elsewhere_works_for_years_and_gives_no_cookie(visitor: 
     assert (status, kept(sql)) == (422, 1)
     assert (value(page, "address"), value(page, "first_name")) == ("mei@readers.example", "Mei")
     assert ">Neu</span>" in page
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/n/%00", "/n/%00/archive", "/n/%00/1", "/n/%00/feed.atom", "/n/%00/brand.css", "/api/newsletters/%00/form"],
+)
+def test_an_address_that_no_text_can_hold_is_not_there(web: str, sql: Sql, path: str) -> None:
+    """And not a database that is away, for which programs come back and teams are woken."""
+    open_newsletter(sql)
+    assert Visitor(web).get(path)[0] == 404
+
+
+def test_a_form_that_no_text_can_hold_is_refused(web: str, sql: Sql) -> None:
+    open_newsletter(sql)
+    assert Visitor(web).send("/subscribe", [("newsletter", "\0:x")])[0] == 400

@@ -126,6 +126,8 @@ def _is_choice(one: Any) -> bool:
     return (
         isinstance(one, dict)
         and isinstance(one.get("slug"), str)
+        # JSON can name characters that no database takes.
+        and (one["slug"].isascii() and one["slug"].isprintable())
         and all(isinstance(one.get(key), str | None) for key in _TEXTS)
     )
 
