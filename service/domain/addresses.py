@@ -72,6 +72,16 @@ def looks_like_role(address: Address) -> bool:
     return local.partition("+")[0] in ROLES
 
 
+def mailbox(normalised: str) -> str:
+    """Where the mail of a normalised address ends up, as far as its spelling tells: tags after a plus, and Google's dots, tell
+    readers apart but not mailboxes. For limits only; nobody is written to by it."""
+    local, _, domain = normalised.rpartition("@")
+    local = local.partition("+")[0] or local
+    if domain in ("gmail.com", "googlemail.com"):
+        return f"{local.replace('.', '')}@gmail.com"
+    return f"{local}@{domain}"
+
+
 def _is_encoded(clean: str) -> bool:
     return _ENCODED_LABEL in clean.lower()
 

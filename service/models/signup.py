@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Index, Text, text
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Index, LargeBinary, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -88,6 +88,7 @@ class Mail(Base):
         ),
         CheckConstraint("state IN ('pending', 'sending', 'sent', 'failed', 'unknown')", name="state"),
         Index(None, "email_key", "created_at"),
+        Index(None, "mailbox_key", "created_at"),
         Index(None, "created_at"),
         Index(None, "signup_id"),
         Index("ix_mails_open", "id", postgresql_where=text("state IN ('pending', 'sending')")),
@@ -98,6 +99,8 @@ class Mail(Base):
     state: Mapped[str] = mapped_column(server_default="pending")
     reason: Mapped[str | None]
     email_key: Mapped[Key]
+    # Keyed like it, of the address without tags: known for answers to sign-ups, which are limited by it.
+    mailbox_key: Mapped[bytes | None] = mapped_column(LargeBinary)
     language: Mapped[str]
     newsletter_id: Mapped[int] = mapped_column(ForeignKey("newsletters.id"))
     # Stays when the sign-up goes: the limits on mails to one address look back further.

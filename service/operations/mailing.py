@@ -8,15 +8,23 @@ import structlog
 
 from service import queue
 from service.db import Transaction, transaction
-from service.operations.limits import ADDRESS_SPAN, MAILS_PER_ADDRESS, RESEND_AFTER, SAME_NEWSLETTERS_SPAN
+from service.domain.addresses import mailbox
+from service.operations.limits import (
+    ADDRESS_SPAN,
+    MAILS_PER_ADDRESS,
+    MAILS_PER_MAILBOX,
+    RESEND_AFTER,
+    SAME_NEWSLETTERS_SPAN,
+)
 from service.settings import current
+from service.tokens import email_key
 
 log = structlog.get_logger(__name__)
 
 # One answer at a time, in all workers: a hundred sign-ups of one address, and the last place under the cap, are decided in
 # an order. Cheap: an answer takes a few milliseconds, the mail that it asks for ten times as long.
 _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('broadsheet answer sign-up'))"
-_TAKE = "SELECT id, email_key, language, choices, flags FROM signups WHERE id = :id AND state = 'pending' FOR UPDATE"
+_TAKE = "SELECT id, normalised_address, email_key, language, choices, flags FROM signups WHERE id = :id AND state = 'pending' FOR UPDATE"
 # Who left everything may come back by confirming; all other reasons are not lifted by a form.
 _SUPPRESSED = """
     SELECT EXISTS (SELECT FROM suppressions WHERE email_key = :key AND lifted_at IS NULL AND kind <> 'left-all')
@@ -30,7 +38,9 @@ _KNOWN = """
 """
 # What was never sent does not count. `again`: somebody pressed "Send it again", after the pause, within the month's limit.
 _LIMITED = """
-    SELECT count(*) >= :most OR (NOT :again AND coalesce(bool_or(
+    SELECT count(*) >= :most OR (
+        SELECT count(*) >= :most_of_mailbox FROM mails m WHERE m.mailbox_key = :mailbox AND m.state <> 'failed' AND m.created_at > clock_timestamp() - :span
+    ) OR (NOT :again AND coalesce(bool_or(
         m.kind = :kind AND m.created_at > clock_timestamp() - :same_span AND g.choices @> CAST(:choices AS jsonb)), false))
     FROM mails m LEFT JOIN signups g ON g.id = m.signup_id
     WHERE m.email_key = :key AND m.kind IN ('confirm', 'known') AND m.state <> 'failed'
@@ -47,6 +57,7 @@ AGAIN = "again"
 class _Signup:
     id: int
     email_key: bytes
+    mailbox_key: bytes
     language: str
     newsletters: list[int]
     again: bool
@@ -63,6 +74,7 @@ def ask_for(
     subscriber_id: int | None = None,
     link_id: int | None = None,
     address_change_id: int | None = None,
+    mailbox_key: bytes | None = None,
 ) -> int:
     """Ask for one mail; it leaves after the commit. Returns its id.
 
@@ -71,8 +83,8 @@ def ask_for(
     `manage` needs its link, `change-old` and `change-new` their address change.
     """
     mail_id: int = tx.execute(
-        """INSERT INTO mails (kind, email_key, language, newsletter_id, signup_id, subscriber_id, link_id, address_change_id, rung_at)
-           VALUES (:kind, :key, :language, :newsletter, :signup, :subscriber, :link, :change, clock_timestamp()) RETURNING id""",
+        """INSERT INTO mails (kind, email_key, language, newsletter_id, signup_id, subscriber_id, link_id, address_change_id, mailbox_key, rung_at)
+           VALUES (:kind, :key, :language, :newsletter, :signup, :subscriber, :link, :change, :mailbox, clock_timestamp()) RETURNING id""",
         kind=kind,
         key=email_key,
         language=language,
@@ -81,6 +93,7 @@ def ask_for(
         subscriber=subscriber_id,
         link=link_id,
         change=address_change_id,
+        mailbox=mailbox_key,
     ).scalar_one()
     tx.enqueue(queue.SEND_MAIL, mail_id)
     return mail_id
@@ -95,7 +108,8 @@ def answer_signup(signup_id: int) -> None:
         if row is None:
             return
         newsletters = sorted({int(choice["newsletter"]) for choice in row.choices})
-        signup = _Signup(row.id, bytes(row.email_key), row.language, newsletters, AGAIN in row.flags)
+        mailbox_key = email_key(mailbox(row.normalised_address))
+        signup = _Signup(row.id, bytes(row.email_key), mailbox_key, row.language, newsletters, AGAIN in row.flags)
         if (state := _decide(tx, signup)) is None:
             log.warning("sign-up waits: the mails of this hour are used up", signup=signup.id)
             return
@@ -113,6 +127,7 @@ def answer_signup(signup_id: int) -> None:
                 language=signup.language,
                 newsletter_id=signup.newsletters[0],
                 signup_id=signup.id,
+                mailbox_key=signup.mailbox_key,
             )
     log.info("sign-up answered", signup=signup.id, state=state)
 
@@ -130,6 +145,8 @@ def _decide(tx: Transaction, signup: _Signup) -> str | None:
         choices=json.dumps([{"newsletter": newsletter} for newsletter in signup.newsletters]),
         again=signup.again,
         most=MAILS_PER_ADDRESS,
+        mailbox=signup.mailbox_key,
+        most_of_mailbox=MAILS_PER_MAILBOX,
         same_span=SAME_NEWSLETTERS_SPAN,
         span=ADDRESS_SPAN,
     ).scalar_one()

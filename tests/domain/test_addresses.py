@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.addresses import AddressError, looks_like_role, normalise
+from service.domain.addresses import AddressError, looks_like_role, mailbox, normalise
 
 
 @pytest.mark.parametrize(
@@ -132,3 +132,15 @@ def test_ordinary_addresses_do_not_wait_for_the_validator() -> None:
         normalise(text)
     # Three times what it takes on a slow machine; the validator alone takes longer than this.
     assert time.process_time() - started < 20_000 / 100_000
+
+
+@pytest.mark.parametrize(
+    ("typed", "where"),
+    [
+        ("Ann.Lee+news@example.com", "ann.lee@example.com"),
+        ("a.n.n+x+y@googlemail.com", "ann@gmail.com"),
+        ("+ann@example.com", "+ann@example.com"),
+    ],
+)
+def test_spellings_of_one_mailbox_are_known_for_one(typed: str, where: str) -> None:
+    assert mailbox(normalise(typed).normalised) == where

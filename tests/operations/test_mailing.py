@@ -9,6 +9,7 @@ import pytest
 from service import queue, tokens
 from service.db import transaction
 from service.operations import mailing, mailing_sweep, retaining
+from service.operations.limits import MAILS_PER_MAILBOX
 from service.operations.suppressing import suppress
 from service.settings import Settings
 from service.tokens import Purpose, email_key
@@ -84,6 +85,18 @@ def test_the_month_is_remembered_when_the_sign_ups_themselves_are_gone(
     assert signup_states(sql) == ["limited"]
     work(bells)
     assert states(sql)[-1] == ("confirm", "failed"), "a mail that waited so long goes nowhere"
+
+
+def test_tags_and_dots_do_not_make_a_mailbox_many(bells: Bells, database: Settings, sql: Sql) -> None:
+    newsletter = a_newsletter()
+    for n in range(MAILS_PER_MAILBOX + 4):
+        a_signup([newsletter], f"ada+{n}@readers.example")
+        a_signup([newsletter], f"a{'.' * (n % 2)}da+{n}@gmail.com")
+    a_signup([newsletter], "ida@readers.example")
+    work(bells, only=queue.ANSWER_SIGNUP)
+    asked = [row[0] for row in sql("SELECT address FROM signups WHERE state = 'asked'")]
+    assert sum(one.endswith("@gmail.com") for one in asked) == MAILS_PER_MAILBOX
+    assert len(asked) == 2 * MAILS_PER_MAILBOX + 1, "nobody else is limited by it"
 
 
 def test_a_day_later_the_same_newsletter_may_be_asked_for_again(bells: Bells, database: Settings, sql: Sql) -> None:

@@ -334,6 +334,7 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), server_default="pending", nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("email_key", sa.LargeBinary(), nullable=False),
+        sa.Column("mailbox_key", sa.LargeBinary(), nullable=True),
         sa.Column("language", sa.Text(), nullable=False),
         sa.Column("newsletter_id", sa.BigInteger(), nullable=False),
         sa.Column("signup_id", sa.BigInteger(), nullable=True),
@@ -368,6 +369,7 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_mails_created_at"), "mails", ["created_at"], unique=False)
     op.create_index(op.f("ix_mails_email_key_created_at"), "mails", ["email_key", "created_at"], unique=False)
+    op.create_index(op.f("ix_mails_mailbox_key_created_at"), "mails", ["mailbox_key", "created_at"], unique=False)
     op.create_index(op.f("ix_mails_signup_id"), "mails", ["signup_id"], unique=False)
     op.create_index(
         "ix_mails_open", "mails", ["id"], unique=False, postgresql_where=sa.text("state IN ('pending', 'sending')")
@@ -471,6 +473,7 @@ def downgrade() -> None:
     op.drop_column("consent_records", "number")
     op.drop_index("ix_mails_open", table_name="mails", postgresql_where=sa.text("state IN ('pending', 'sending')"))
     op.drop_index(op.f("ix_mails_signup_id"), table_name="mails")
+    op.drop_index(op.f("ix_mails_mailbox_key_created_at"), table_name="mails")
     op.drop_index(op.f("ix_mails_email_key_created_at"), table_name="mails")
     op.drop_index(op.f("ix_mails_created_at"), table_name="mails")
     op.drop_table("mails")
