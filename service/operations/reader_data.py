@@ -27,6 +27,8 @@ _EVENTS = """
     SELECT to_jsonb(e) - '{key}'::text[] AS row FROM events e
     WHERE e.issue_id = ANY(CAST(:issues AS bigint[])) AND e.delivery_id = ANY(CAST(:deliveries AS bigint[])) ORDER BY e.at
 """
+# A former address counts up to its change: whatever came later may be somebody else's, whom it was given to since.
+_OWN = "unnest(CAST(:keys AS bytea[]), CAST(:untils AS timestamptz[])) AS k (key, until)"
 _PARTS = {
     "profile": "SELECT to_jsonb(s) AS row FROM subscribers s WHERE s.id = :id",
     "subscriptions": """
@@ -34,16 +36,19 @@ _PARTS = {
         FROM subscriptions n JOIN newsletters w ON w.id = n.newsletter_id WHERE n.subscriber_id = :id ORDER BY n.id""",
     "reasons_for_leaving": """
         SELECT to_jsonb(r) AS row FROM leave_reasons r JOIN subscriptions n ON n.id = r.subscription_id WHERE n.subscriber_id = :id ORDER BY r.id""",
-    "sign_ups": "SELECT to_jsonb(g) AS row FROM signups g WHERE g.email_key = ANY(:keys) ORDER BY g.id",
-    "mails_of_the_service": "SELECT to_jsonb(m) AS row FROM mails m WHERE m.email_key = ANY(:keys) OR m.subscriber_id = :id ORDER BY m.id",
-    "requests_for_a_link": "SELECT to_jsonb(r) AS row FROM link_requests r WHERE r.email_key = ANY(:keys) ORDER BY r.id",
+    "sign_ups": f"SELECT to_jsonb(g) AS row FROM {_OWN} JOIN signups g ON g.email_key = k.key AND g.created_at <= k.until ORDER BY g.id",
+    "mails_of_the_service": f"""
+        SELECT to_jsonb(m) AS row FROM mails m WHERE m.subscriber_id = :id
+            OR EXISTS (SELECT FROM {_OWN} WHERE k.key = m.email_key AND m.created_at <= k.until) ORDER BY m.id""",
+    "requests_for_a_link": f"SELECT to_jsonb(r) AS row FROM {_OWN} JOIN link_requests r ON r.email_key = k.key AND r.created_at <= k.until ORDER BY r.id",
     "links_to_the_preferences": "SELECT to_jsonb(l) AS row FROM links l WHERE l.subscriber_id = :id ORDER BY l.id",
     "changes_of_address": "SELECT to_jsonb(c) AS row FROM address_changes c WHERE c.subscriber_id = :id ORDER BY c.id",
     "files_imported": """
         SELECT to_jsonb(i) - '{counts}'::text[] AS row FROM imported_rows r JOIN imports i ON i.id = r.import_id
         WHERE r.subscriber_id = :id ORDER BY i.id""",
-    "suppressions": "SELECT to_jsonb(p) AS row FROM suppressions p WHERE p.email_key = ANY(:keys) ORDER BY p.id",
-    "earlier_erasures": "SELECT to_jsonb(e) - '{signature}'::text[] AS row FROM erasures e WHERE e.email_key = ANY(:keys) ORDER BY e.id",
+    "suppressions": f"SELECT to_jsonb(p) AS row FROM {_OWN} JOIN suppressions p ON p.email_key = k.key AND p.since <= k.until ORDER BY p.id",
+    "earlier_erasures": f"""
+        SELECT to_jsonb(e) - '{{signature}}'::text[] AS row FROM {_OWN} JOIN erasures e ON e.email_key = k.key AND e.at <= k.until ORDER BY e.id""",
 }
 # A former address that somebody else has now is theirs.
 _OWN_KEYS = """
@@ -57,13 +62,14 @@ def collect(subscriber_id: int) -> dict[str, Any]:
         tx.execute("SET LOCAL TimeZone = 'UTC'")
         key = bytes(tx.execute("SELECT email_key FROM subscribers WHERE id = :id", id=subscriber_id).scalar_one())
         acts = proving.history(tx, key)
-        keys = sorted({key, *(act.email_key for act in acts)})
-        own = [bytes(k) for k in tx.execute(_OWN_KEYS, keys=keys, id=subscriber_id).scalars()]
+        untils = {act.email_key: act.at.isoformat() for act in acts} | {key: "infinity"}
+        own = [bytes(k) for k in tx.execute(_OWN_KEYS, keys=sorted(untils), id=subscriber_id).scalars()]
+        of_own = {"keys": own, "untils": [untils[k] for k in own]}
         made_at: str = tx.execute("SELECT to_jsonb(clock_timestamp())").scalar_one()
         issues = _rows(tx, _MAILS_OF_ISSUES, id=subscriber_id)
         found = {
             "made_at": made_at,
-            **{name: _rows(tx, sql, **_only(sql, id=subscriber_id, keys=own)) for name, sql in _PARTS.items()},
+            **{name: _rows(tx, sql, **_only(sql, id=subscriber_id, **of_own)) for name, sql in _PARTS.items()},
             "consent_history": [_act(act) for act in acts],
             "issues_sent": issues,
             "events": _rows(

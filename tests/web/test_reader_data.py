@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from service.operations import changing_address, reader_data
 from service.settings import Settings
-from service.tokens import email_key
+from service.tokens import Purpose, Signer, email_key
 from service.web.public.reader_data import defused
 from tests.builders import a_newsletter, an_issue, readers
 from tests.web.browsing import Page, Person
@@ -243,6 +244,35 @@ def test_a_former_address_that_is_somebody_elses_now_stays_theirs(
         email_key(former),
     )
     assert "Somebody-Else" not in json.dumps(get())
+
+
+def test_what_happens_at_a_former_address_later_is_not_the_readers(reader: int, sql: Sql) -> None:
+    """The address was given to somebody else, who has signed up and not confirmed yet."""
+    ((subscriber,),) = sql("SELECT subscriber_id FROM subscriptions")
+    before, later = "Mei-Before", "Somebody-Else"
+
+    def sign_up(name: str) -> None:
+        sql(
+            """INSERT INTO signups (address, normalised_address, email_key, first_name, language, choices, form, network, user_agent)
+               VALUES (%s, %s, %s, %s, 'en', '[]', 'page', 'x', 'x')""",
+            MEI, MEI, email_key(MEI), name,
+        )  # fmt: skip
+        sql(
+            "INSERT INTO link_requests (email_key, language, network) VALUES (%s, 'en', %s)",
+            email_key(MEI),
+            f"net-{name}",
+        )
+
+    sign_up(before)
+    sql("INSERT INTO consent_records (email_key, newsletter_id, purpose, action, method) SELECT %s, newsletter_id, 'newsletter', 'confirmed', 'form' FROM subscriptions", email_key(MEI))  # fmt: skip
+    changing_address.ask(subscriber, "mei.new@readers.example")
+    ((change,),) = sql("SELECT id FROM address_changes")
+    for end in (Purpose.CHANGE_OLD, Purpose.CHANGE_NEW):
+        changing_address.agree(Signer(end).sign(change))
+    sign_up(later)
+    text = json.dumps(reader_data.collect(subscriber))
+    assert before in text
+    assert later not in text
 
 
 def test_a_trial_says_that_nobody_else_gets_the_data_and_the_real_thing_names_sendgrid(
