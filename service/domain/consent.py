@@ -157,11 +157,15 @@ def erased_parts(record: Record) -> int:
 
 
 def facts(details: str | None, expected: bytes | None) -> dict[str, Any] | None:
-    """A part's details for reading: empty when there never were any, None when they were erased."""
+    """A part's details for reading: empty when there never were any, None when they were erased. What somebody has made
+    unreadable is shown as it stands: the proof, which then says so, must not fail by it."""
     if details is None:
         return {} if expected is None else None
-    found: dict[str, Any] = json.loads(details)
-    return found
+    try:
+        found = json.loads(details)
+    except ValueError:
+        found = None
+    return found if isinstance(found, dict) else {"unreadable": details}
 
 
 class Sum:

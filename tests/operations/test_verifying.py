@@ -227,3 +227,22 @@ def test_an_act_that_says_another_time_than_it_was_written_at_is_found(
         found = attest("forged@readers.example")["verification"]
         assert [one["record"] for one in found["findings"]] == forged
         make()
+
+
+@pytest.mark.parametrize("details", ["nonsense", "[1]", '"from_record"'])
+def test_a_proof_is_given_though_somebody_made_the_details_unreadable(evidence: Sql, sql: Sql, details: str) -> None:
+    ((newsletter,),) = sql("SELECT min(id) FROM newsletters")
+    with transaction() as tx:
+        agree(
+            tx,
+            email_key=email_key("mei@readers.example"),
+            newsletter_id=newsletter,
+            purpose="newsletter",
+            method="form",
+            wording_sha256=None,
+            details={"form": "page"},
+        )
+    evidence("UPDATE consent_details SET details = %s", details)
+    found = attest("mei@readers.example")
+    assert (found["acts"], found["verification"]["ok"]) == (2, False)
+    assert details in str(found["newsletters"])
