@@ -29,10 +29,9 @@ _KEEP_DETAILS = """
     END $$
 """
 # The lock makes two acts of one reader wait for each other, and nobody else. Being volatile, the function sees what was
-# committed while it waited, and the rows that the same statement has inserted before. It works as the owner, who alone may
-# write details, and looks at no table that the session has put before ours.
+# committed while it waited, and the rows that the same statement has inserted before.
 _CHAIN = """
-    CREATE FUNCTION chain_consent() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    CREATE FUNCTION chain_consent() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
         PERFORM FROM subscribers WHERE email_key = NEW.email_key FOR NO KEY UPDATE;
         SELECT number + 1, hash INTO NEW.number, NEW.previous FROM consent_records WHERE email_key = NEW.email_key ORDER BY number DESC LIMIT 1;
@@ -334,7 +333,6 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), server_default="pending", nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("email_key", sa.LargeBinary(), nullable=False),
-        sa.Column("mailbox_key", sa.LargeBinary(), nullable=True),
         sa.Column("language", sa.Text(), nullable=False),
         sa.Column("newsletter_id", sa.BigInteger(), nullable=False),
         sa.Column("signup_id", sa.BigInteger(), nullable=True),
@@ -361,7 +359,7 @@ def upgrade() -> None:
             ["address_change_id"], ["address_changes.id"], name=op.f("fk_mails_address_change_id"), ondelete="CASCADE"
         ),
         sa.ForeignKeyConstraint(["newsletter_id"], ["newsletters.id"], name=op.f("fk_mails_newsletter_id")),
-        sa.ForeignKeyConstraint(["signup_id"], ["signups.id"], name=op.f("fk_mails_signup_id"), ondelete="SET NULL"),
+        sa.ForeignKeyConstraint(["signup_id"], ["signups.id"], name=op.f("fk_mails_signup_id"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(
             ["subscriber_id"], ["subscribers.id"], name=op.f("fk_mails_subscriber_id"), ondelete="CASCADE"
         ),
@@ -369,7 +367,6 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_mails_created_at"), "mails", ["created_at"], unique=False)
     op.create_index(op.f("ix_mails_email_key_created_at"), "mails", ["email_key", "created_at"], unique=False)
-    op.create_index(op.f("ix_mails_mailbox_key_created_at"), "mails", ["mailbox_key", "created_at"], unique=False)
     op.create_index(op.f("ix_mails_signup_id"), "mails", ["signup_id"], unique=False)
     op.create_index(
         "ix_mails_open", "mails", ["id"], unique=False, postgresql_where=sa.text("state IN ('pending', 'sending')")
@@ -473,7 +470,6 @@ def downgrade() -> None:
     op.drop_column("consent_records", "number")
     op.drop_index("ix_mails_open", table_name="mails", postgresql_where=sa.text("state IN ('pending', 'sending')"))
     op.drop_index(op.f("ix_mails_signup_id"), table_name="mails")
-    op.drop_index(op.f("ix_mails_mailbox_key_created_at"), table_name="mails")
     op.drop_index(op.f("ix_mails_email_key_created_at"), table_name="mails")
     op.drop_index(op.f("ix_mails_created_at"), table_name="mails")
     op.drop_table("mails")
