@@ -107,6 +107,29 @@ def test_consent_records_are_removed_by_the_owner_with_a_sealed_note(database: S
     assert (found.findings, found.removed, found.removals) == ([], 2, 1)
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE consent_tombstones SET body = replace(body, '\"readers\": 1', '\"readers\": 2')",
+        "UPDATE consent_tombstones SET signature = set_byte(signature, 0, get_byte(signature, 0) # 1)",
+        "UPDATE removed_consent_records SET hash = set_byte(hash, 0, get_byte(hash, 0) # 1)",
+        "UPDATE removed_consent_records SET id = id + 1000",
+        "DELETE FROM removed_consent_records WHERE id = (SELECT min(id) FROM removed_consent_records)",
+        "INSERT INTO consent_records OVERRIDING SYSTEM VALUE SELECT (jsonb_populate_record(NULL::consent_records, '{first}')).*",
+    ],
+)
+def test_a_removal_that_is_changed_afterwards_is_found(database: Settings, sql: Sql, statement: str) -> None:
+    """By somebody whom no trigger hinders, and before any digest vouches for the records."""
+    _act("given", 0, form="page")
+    _act("withdrawn", 0)
+    _age(sql, 2000)
+    ((first,),) = sql("SELECT to_jsonb(r)::text FROM consent_records r WHERE number = 1")
+    retaining.remove_old_consent()
+    assert verifying.verify().findings == []
+    sql(f"SET session_replication_role = replica; {statement.replace('{first}', first)}")
+    assert verifying.verify().findings
+
+
 def test_a_reader_who_still_gets_something_keeps_all_records(database: Settings, sql: Sql) -> None:
     newsletter = a_newsletter()
     with transaction() as tx:
