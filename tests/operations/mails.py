@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from service import queue
@@ -20,18 +20,24 @@ _networks = itertools.count()
 
 
 def a_signup(
-    newsletters: Sequence[int], address: str = "ada@readers.example", *, language: str = "en", **names: str
+    newsletters: Sequence[int],
+    address: str = "ada@readers.example",
+    *,
+    language: str = "en",
+    attributes: Mapping[str, str] | None = None,
+    **names: str,
 ) -> int:
     """A sent form, and the bell for its answer."""
     with transaction() as tx:
         signup_id: int = tx.execute(
             """INSERT INTO signups (address, normalised_address, email_key, first_name, last_name, language, attributes, choices, form, network, user_agent)
-               VALUES (:address, lower(:address), :key, :first, :last, :language, '{}', CAST(:choices AS jsonb), 'page', :network, 'Firefox') RETURNING id""",
+               VALUES (:address, lower(:address), :key, :first, :last, :language, CAST(:attributes AS jsonb), CAST(:choices AS jsonb), 'page', :network, 'Firefox') RETURNING id""",
             address=address,
             key=email_key(address.lower()),
             first=names.get("first_name", ""),
             last=names.get("last_name", ""),
             language=language,
+            attributes=json.dumps(attributes or {}),
             choices=json.dumps(
                 [{"newsletter": one, "tracking": False, "export": False, "wordings": {}} for one in newsletters]
             ),

@@ -240,12 +240,18 @@ def test_a_stop_holds_the_welcome_back_but_not_what_a_reader_waits_for(
 def test_no_word_of_a_readers_is_in_what_is_sent_and_no_address_but_where_it_goes(
     bells: Bells, sandbox: Sandbox, database: Settings
 ) -> None:
-    a_mail(bells, first_name="Win at https://evil.example/now", last_name="Ludmilla")
+    a_mail(
+        bells,
+        first_name="Win at https://evil.example/now",
+        last_name="Ludmilla",
+        attributes={"organisation": "Cheap pills"},
+    )
     work(bells)
     (request,) = stored_requests(database)
     written = json.dumps(request, ensure_ascii=False)
     assert "evil.example" not in written
     assert "Ludmilla" not in written
+    assert "pills" not in written
     assert written.count(ADA) == 1
     assert request["personalizations"] == [{"to": [{"email": ADA}]}]
     assert request["categories"] == ["service"]
