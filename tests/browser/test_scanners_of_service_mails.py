@@ -15,7 +15,7 @@ from tests.browser.test_scanners import fetch
 from tests.builders import readers
 from tests.conftest import Sandbox
 from tests.everything import dump
-from tests.web.signups import Sql, Visitor, filled, open_newsletter
+from tests.web.signups import Sql, Visitor, filled, open_newsletter, ticket
 
 pytestmark = pytest.mark.browser
 Bells = list[tuple[str, tuple[int, ...]]]
@@ -26,6 +26,7 @@ TASKS: dict[str, Callable[..., Any]] = {
     queue.SEND_MAIL: mailing_sending.send_mail,
 }
 NEW, KNOWN = "new@readers.example", "known@readers.example"
+MOVING, MOVED = "moving@readers.example", "moved@readers.example"
 
 
 def work_off(bells: Bells) -> None:
@@ -44,7 +45,7 @@ def links(mail: dict[str, Any]) -> list[str]:
 def mails(web: str, sql: Sql, sandbox: Sandbox, bells: Bells) -> dict[str, dict[str, Any]]:
     """One mail of each kind that follows from a form: what its kind is, and the mail as it was delivered."""
     newsletter_id = open_newsletter(sql, welcome="Welcome on board.")
-    readers(newsletter_id, [KNOWN])
+    readers(newsletter_id, [KNOWN, MOVING])
     visitor = Visitor(web)
     _, page, _ = visitor.get("/n/monthly")
     for address in (NEW, KNOWN, "welcomed@readers.example"):
@@ -57,7 +58,30 @@ def mails(web: str, sql: Sql, sandbox: Sandbox, bells: Bells) -> dict[str, dict[
     work_off(bells)
     welcome = next(one for one in sandbox.messages("welcomed@readers.example") if one["html"] != confirm["html"])
     known, manage = sorted(sandbox.messages(KNOWN), key=lambda one: any("/m/" in link for link in links(one)))
-    return {"confirm": sandbox.messages(NEW)[0], "welcome": welcome, "known": known, "manage": manage}
+    old, new = mails_of_a_move(visitor, sandbox, bells)
+    return {
+        "confirm": sandbox.messages(NEW)[0],
+        "welcome": welcome,
+        "known": known,
+        "manage": manage,
+        "change-old": old,
+        "change-new": new,
+    }
+
+
+def mails_of_a_move(visitor: Visitor, sandbox: Sandbox, bells: Bells) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A reader asks for a change of address: what both ends get."""
+    assert visitor.send("/manage", [("address", MOVING)])[0] == 303
+    work_off(bells)
+    (manage,) = sandbox.messages(MOVING)
+    (link,) = (one for one in links(manage) if "/m/" in one)
+    assert visitor.send(link, [])[0] == 303
+    _, page, _ = visitor.get("/preferences/address")
+    assert visitor.send("/preferences/address", [("form", ticket(page)), ("address", MOVED)])[0] == 303
+    work_off(bells)
+    (old,) = (one for one in sandbox.messages(MOVING) if one["html"] != manage["html"])
+    (new,) = sandbox.messages(MOVED)
+    return old, new
 
 
 def test_opening_every_link_of_the_services_own_mails_changes_nothing(
@@ -76,7 +100,7 @@ def test_opening_every_link_of_the_services_own_mails_changes_nothing(
             page = context.new_page()
             page.goto(url, wait_until="networkidle")
             page.close()
-    assert seen >= {"/c/", "/u/", "/m/"}, "each kind of link is among them"
+    assert seen >= {"/c/", "/u/", "/m/", "/a/"}, "each kind of link is among them"
     assert dump(sql) == before
     assert bells == []
 
