@@ -12,7 +12,7 @@ import pytest
 from service import settings, tokens
 from service.settings import Settings
 from service.tokens import Purpose, Signer
-from tests.builders import a_newsletter, readers
+from tests.builders import a_newsletter, people, readers
 
 Sql = Callable[..., list[Any]]
 
@@ -55,6 +55,18 @@ def test_one_click_leaves_without_cookie_or_redirect_and_twice_is_no_error(
         assert (status, "Location" in headers, "Set-Cookie" in headers) == (200, False, False)
         assert left(sql)
     assert sql("SELECT purpose, action, method FROM consent_records") == [("newsletter", "withdrawn", "one-click")]
+
+
+def test_every_one_click_of_a_provider_counts_however_many_and_whatever_program_sends_it(link: str, sql: Sql) -> None:
+    """A provider posts for all its readers from a few addresses, by a program that calls itself one, or nothing."""
+    programs = ("Mozilla/5.0 (compatible; SomeBot/2.1)", "python-requests/2", "curl/8.0", "", "Scanner spider crawler")
+    (newsletter,) = sql("SELECT newsletter_id FROM subscriptions")[0]
+    others = readers(newsletter, people(100))
+    for number, other in enumerate(others):
+        url = f"{link.rsplit('/', 1)[0]}/{Signer(Purpose.LEAVE).sign(other)}"
+        program = programs[number % len(programs)]
+        assert ask("POST", url, URLENCODED[0], Content_Type=URLENCODED[1], User_Agent=program)[0] == 200
+    assert sql("SELECT count(*) FROM subscriptions WHERE state = 'unsubscribed'") == [(100,)]
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
