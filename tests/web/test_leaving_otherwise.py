@@ -16,6 +16,7 @@ from service.tokens import Purpose, Signer, email_key
 from service.web.sealed import seal
 from tests.builders import a_newsletter, readers
 from tests.web.browsing import Page, Person
+from tests.web.signups import aged
 
 Sql = Callable[..., list[Any]]
 MEI = "mei.distinct@readers.example"
@@ -150,8 +151,9 @@ def test_undoing_begins_nothing_that_was_never_confirmed(web: str, newsletter: i
 @pytest.mark.parametrize("action", ["undo", "reason", "all"])
 def test_a_mail_alone_allows_nothing_that_follows_leaving(link: str, sql: Sql, action: str) -> None:
     foreign = seal("leaving", {"subscription": 10**6, "withdrawn": 1})
-    other_purpose = seal("preferences", {"subscription": tokens.read(Purpose.LEAVE, link.rsplit("/", 1)[1])})
-    for ticket in ("", "x", foreign, other_purpose):
+    own = {"subscription": tokens.read(Purpose.LEAVE, link.rsplit("/", 1)[1]), "withdrawn": 1}
+    old = aged("leaving", own, timedelta(minutes=31))
+    for ticket in ("", "x", foreign, seal("preferences", own), old):
         page = Person().post(f"{link}/{action}", {"ticket": ticket, "reason": "other"})
         assert page.status == 409
         assert "Open the link in your mail again" in page.said

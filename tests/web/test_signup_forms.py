@@ -4,13 +4,14 @@ than they saw."""
 import html
 import json
 import re
+from datetime import timedelta
 
 import pytest
 
 from service.operations.signing_up import embed_form
 from service.operations.wordings import sha256_of
 from tests.builders import an_issue
-from tests.web.signups import Sql, Visitor, boxes, filled, open_newsletter, read_for, ticket
+from tests.web.signups import Sql, Visitor, aged, boxes, filled, open_newsletter, read_for, ticket
 
 
 @pytest.fixture
@@ -185,7 +186,9 @@ def test_a_newsletter_that_takes_no_sign_ups_is_no_page(visitor: Visitor, sql: S
 def test_a_form_that_is_old_or_forged_comes_back_filled_in(visitor: Visitor, sql: Sql) -> None:
     open_newsletter(sql)
     _, page, _ = visitor.get("/n/monthly")
-    for wrong in ("", "forged", ticket(page)[:-3] + "AAA", ticket(page) + "\u00e9"):
+    shown = ["page", "en", ["monthly"], None]
+    old = aged("signup-form", shown, timedelta(hours=24, minutes=1))
+    for wrong in ("", "forged", ticket(page)[:-3] + "AAA", ticket(page) + "\u00e9", old):
         fields = [("form", wrong), *filled(page, "mei@readers.example", "tracking")[1:]]
         status, again, _ = visitor.send("/subscribe", fields)
         assert (status, kept(sql)) == (422, 0)
@@ -193,6 +196,8 @@ def test_a_form_that_is_old_or_forged_comes_back_filled_in(visitor: Visitor, sql
         assert value(again, "address") == "mei@readers.example"
         assert again.count(" checked") == 2
     assert visitor.send("/subscribe", filled(again))[0] == 303
+    almost_old = aged("signup-form", shown, timedelta(hours=23, minutes=59))
+    assert visitor.send("/subscribe", [("form", almost_old), *filled(page)[1:]])[0] == 303
 
 
 def test_a_form_that_is_far_too_large_is_refused_unread(visitor: Visitor, sql: Sql) -> None:
