@@ -128,6 +128,20 @@ def test_a_change_of_what_stands_beside_the_records_is_found(evidence: Sql, stat
     assert findings()
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_one_changed_byte_in_a_hundred_thousand_acts_is_found(folder: object, unhindered: Sql) -> None:
+    acts(a_newsletter(), 50_000)
+    make()
+    found = verify()
+    assert (found.findings, found.acts, found.covered > 0) == ([], 100_000, True)
+    ((one,),) = unhindered("SELECT id FROM consent_records ORDER BY id OFFSET 54321 LIMIT 1")
+    unhindered("UPDATE consent_records SET method = 'forn' WHERE id = %s", one)
+    assert [(finding.record_id, finding.what) for finding in findings()] == [
+        (one, "was changed: its hash does not match it")
+    ]
+
+
 def test_a_reader_who_was_removed_whole_is_missed_by_the_digest(evidence: Sql) -> None:
     key = evidence("SELECT email_key FROM consent_records ORDER BY id LIMIT 1")[0][0]
     ids = [row[0] for row in evidence("SELECT id FROM consent_records WHERE email_key = %s", key)]
