@@ -135,6 +135,14 @@ def test_nobody_who_comes_later_can_undo_a_leaving(link: str, sql: Sql) -> None:
     assert state(sql) == "unsubscribed"
 
 
+def test_a_forwarded_mail_undoes_no_leaving_that_its_reader_meant(link: str, sql: Sql) -> None:
+    Person().post(link)
+    sql("ALTER TABLE consent_records DISABLE TRIGGER USER")
+    sql("UPDATE consent_records SET at = at - interval '2 minutes'")
+    sql("ALTER TABLE consent_records ENABLE TRIGGER USER")
+    assert "/undo" not in Person().post(link).text
+
+
 def test_a_button_pressed_twice_can_still_be_undone(link: str, sql: Sql) -> None:
     person = Person()
     person.post(link)
