@@ -7,11 +7,11 @@ import psycopg
 import pytest
 
 from service.db import transaction
-from service.operations import changing_address, digesting, leaving, proving, retaining, verifying
+from service.operations import changing_address, digesting, leaving, proving, retaining, scheduling, verifying
 from service.operations.consenting import record
 from service.settings import Settings
 from service.tokens import Purpose, Signer, email_key
-from tests.builders import a_newsletter, readers
+from tests.builders import a_newsletter, an_issue, readers
 
 Sql = Callable[..., list[Any]]
 KEY = b"k" * 16
@@ -58,6 +58,53 @@ def test_signups_go_after_their_period_and_not_before(database: Settings, sql: S
         ("asked", 13),
         ("confirmed", 29),
     ]
+
+
+OTHERS = {
+    "link_requests": (14, "INSERT INTO link_requests (email_key, language, network, created_at) VALUES ('key', 'en', 'unknown', {at})"),
+    "links": (14, "INSERT INTO links (subscriber_id, expires_at) SELECT id, {at} FROM subscribers"),
+    "address_changes": (14, """INSERT INTO address_changes (subscriber_id, address, normalised_address, email_key, language, expires_at)
+        SELECT id, 'b@b.example', 'b@b.example', 'new', 'en', {at} FROM subscribers"""),
+    "mails": (31, """INSERT INTO mails (kind, state, email_key, language, newsletter_id, subscriber_id, created_at)
+        SELECT 'manage', 'sent', s.email_key, 'en', w.id, s.id, {at} FROM subscribers s, newsletters w"""),
+}  # fmt: skip
+"""What is kept of the traffic with a reader, its days, and how a row of an age is made."""
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_what_was_only_passing_goes_after_its_days_and_not_before(database: Settings, sql: Sql, what: str) -> None:
+    days, row = OTHERS[what]
+    readers(a_newsletter(), ["a@a.example"])
+    for age in (days - 1, days + 1):
+        sql(row.format(at=f"now() - interval '{age} days'"))
+    assert retaining.delete_what_is_due()[what] == 1
+    assert sql(f"SELECT count(*) FROM {what}") == [(1,)]
+
+
+def test_opens_and_clicks_and_whose_a_copy_was_are_forgotten_after_their_days(
+    database: Settings, sql: Sql, drain: Callable[..., int], sandbox: Any
+) -> None:
+    events, deliveries = database.keep_events_days, database.keep_deliveries_days
+    newsletter = a_newsletter()
+    readers(newsletter, ["a@a.example", "b@a.example"])
+    scheduling.schedule(an_issue(newsletter), actor="test")
+    drain()
+    (first, second) = [row[0] for row in sql("SELECT id FROM deliveries ORDER BY id")]
+    for delivery, kind, days in (
+        (first, "clicked", events + 1),
+        (first, "bounced", events + 1),
+        (second, "clicked", events - 1),
+    ):
+        sql("INSERT INTO events (issue_id, key, delivery_id, type, at) SELECT issue_id, %s, id, %s, now() - %s * interval '1 day' FROM deliveries WHERE id = %s",
+            f"{delivery}{kind}".encode(), kind, days, delivery)  # fmt: skip
+    assert retaining.delete_what_is_due()["opens_and_clicks"] == 1
+    assert sql("SELECT delivery_id, type FROM events ORDER BY 1") == [(first, "bounced"), (second, "clicked")]
+    for days, left in ((deliveries - 1, 2), (deliveries + 1, 0)):
+        aged = f"UPDATE issues SET prepared_at = now() - interval '{days} days'"
+        sql(f"SET session_replication_role = replica; {aged}")
+        retaining.delete_what_is_due()
+        assert sql("SELECT count(subscriber_id) FROM deliveries") == [(left,)]
+    assert sql("SELECT count(*) FROM deliveries") == [(2,)], "what became of each copy stays"
 
 
 def test_the_network_goes_after_a_month_and_the_rest_of_the_proof_stays(database: Settings, sql: Sql) -> None:
