@@ -12,7 +12,10 @@ from service.operations.signup_tickets import Ticket
 from service.settings import ROOT, current
 
 _TEMPLATES = Environment(
-    loader=FileSystemLoader(ROOT / "templates" / "web" / "public"), autoescape=True, trim_blocks=True
+    loader=FileSystemLoader(ROOT / "templates" / "web" / "public"),
+    autoescape=True,
+    trim_blocks=True,
+    lstrip_blocks=True,
 )
 
 
