@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from service import seals, settings
-from service.cli.frame import as_json, command, plain, say, show_json
+from service.cli.frame import as_json, command, counted, plain, say, show_json
 from service.cli.groups import consent
 from service.operations import attesting, verifying
 from service.operations.verifying import Verification
@@ -40,11 +40,13 @@ def _to_json(found: Verification, public_key: str) -> dict[str, Any]:
 
 
 def _show(found: Verification, public_key: str) -> None:
-    say(f"{found.acts:,} acts of {found.readers:,} readers; {found.erased_details:,} details erased since.")
+    say(
+        f"{counted(found.acts, 'act')} of {counted(found.readers, 'reader')}; {found.erased_details:,} details erased since."
+    )
     if found.removals:
         say(f"{found.removed:,} records removed when their period ended, by {found.removals:,} signed notes.")
     upto = f", up to record {found.covered}" if found.digests else ""
-    say(f"{found.digests:,} digests{upto}; {found.certificates:,} certificates of erasure.")
+    say(f"{counted(found.digests, 'digest')}{upto}; {counted(found.certificates, 'certificate')} of erasure.")
     say(f"Public key of the seals: {public_key}")
     for note in found.notes[:20]:
         say(f"[yellow]![/yellow] {plain(note)}")
@@ -103,7 +105,7 @@ def _show_proof(found: dict[str, Any]) -> None:
     for row in found["suppressions"]:
         lifted = f", lifted {row['lifted_at']} ({plain(row['lifted_because'] or '')})" if row["lifted_at"] else ""
         say(f"Suppressed since {row['since']}: {row['kind']} ({plain(row['source'])}){lifted}")
-    _show_verification(found["verification"])
+    _show_verification(found["verification"], any_acts=bool(found["acts"]))
 
 
 def _show_act(act: dict[str, Any]) -> None:
@@ -121,11 +123,11 @@ def _show_act(act: dict[str, Any]) -> None:
         say(f"      under a former address, known by {act['under_a_former_address']}")
 
 
-def _show_verification(found: dict[str, Any]) -> None:
+def _show_verification(found: dict[str, Any], *, any_acts: bool) -> None:
     say("")
     for one in found["findings"]:
         say(f"[red]✗[/red] {plain(_finding(one['record'], one['what']))}")
-    if found["ok"]:
+    if found["ok"] and any_acts:
         say("The chain of this reader's acts holds, and so do the digests that cover it.")
     for digest in found["digests"]:
         say(f"  digest {digest['number']} of {digest['made_at']}: signature {digest['signature']}")

@@ -81,6 +81,11 @@ def say(line: str) -> None:
     screen.print(line, soft_wrap=True)
 
 
+def counted(number: int, one: str) -> str:
+    """“1 reader”, “2 readers”."""
+    return f"{number:,} {one if number == 1 else one + 's'}"
+
+
 def _plain(text: str) -> str:
     """Text of others is not markup."""
     return text.replace("[", "\\[")

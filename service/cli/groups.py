@@ -13,12 +13,12 @@ def root() -> None:
 
 @root.group(name="newsletter")
 def newsletters() -> None:
-    """Publications."""
+    """Publications: create, change, show; what readers agree to; the form for your site."""
 
 
 @root.group(name="subscribers")
 def subscribers() -> None:
-    """Readers."""
+    """Readers: import, suppress, erase."""
 
 
 @root.group(name="issue")
@@ -33,7 +33,7 @@ def consent() -> None:
 
 @root.group(name="retention")
 def retention() -> None:
-    """What is kept for how long."""
+    """What is kept for how long: delete what is due."""
 
 
 @root.group(name="bench")

@@ -108,7 +108,7 @@ def readers(issue_id: int, reason: str | None, after: int, as_json: bool) -> Non
     for row in found:
         click.echo(f"{row['delivery']:>10}  {row['reason']:<16} {row['address'] or '(erased)'}")
     if not found:
-        say("Nobody else.")
+        say("Nobody else." if after else "Nobody has been left out.")
 
 
 @command(issues, "list", example="broadsheet issue list --newsletter monthly")

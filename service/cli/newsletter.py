@@ -24,10 +24,14 @@ language_option = click.option("--language", type=click.Choice(list(LANGUAGES)),
 @click.argument("slug")
 @click.option("--name", required=True, help="What readers know it by.")
 @click.option("--from", "sender_address", required=True, help="The sender's address.")
-@click.option("--from-name", "sender_name", help="The sender's name; the newsletter's if not given.")
+@click.option(
+    "--from-name",
+    "sender_name",
+    help="Who sends it, as mails and the boxes to tick say; the newsletter's name if not given.",
+)
 @click.option("--reply-to", help="Where answers go.")
 @click.option("--postal-address", required=True, help="Shown at the foot of every mail, as the law asks.")
-@click.option("--language", default="en", show_default=True)
+@click.option("--language", default="en", show_default=True, help="The newsletter's own: en, zh-Hans, de, fr …")
 @click.option(
     "--tracking",
     "tracking_policy",
@@ -36,7 +40,7 @@ language_option = click.option("--language", type=click.Choice(list(LANGUAGES)),
     show_default=True,
     help="Whose opens and clicks are counted.",
 )
-@click.option("--colour", "brand_colour", default="#1f3a5f", show_default=True)
+@click.option("--colour", "brand_colour", default="#1f3a5f", show_default=True, help="Of mastheads, links and buttons.")
 @click.option("--maximum-audience", type=click.IntRange(1), help="Hold an issue that is meant for more readers.")
 @click.option(
     "--signups/--no-signups",
@@ -48,7 +52,8 @@ language_option = click.option("--language", type=click.Choice(list(LANGUAGES)),
 @as_json
 def create(as_json: bool, slug: str, **words: object) -> None:
     """Create a newsletter."""
-    with database(settings.load()):
+    chosen = settings.load()
+    with database(chosen):
         newsletter_id = authoring.create_newsletter(slug, actor=actor(), **words)  # type: ignore[arg-type]
     if as_json:
         show_json({"id": newsletter_id, "slug": slug})
@@ -56,6 +61,10 @@ def create(as_json: bool, slug: str, **words: object) -> None:
         say(
             f"Newsletter [bold]{slug}[/bold] created. Next: `broadsheet subscribers import PEOPLE.csv --newsletter {slug} --consent …`"
         )
+        if words["accepts_signups"]:
+            say(
+                f"Readers sign up at {chosen.public_url}/n/{slug}; `broadsheet newsletter change --help` shapes that page."
+            )
 
 
 @command(
@@ -170,8 +179,23 @@ def show(slug: str, as_json: bool) -> None:
         show_json(found)
         return
     for name, value in found.items():
-        shown = value if value not in (None, "", []) else "–"
-        say(f"{name.replace('_', ' '):<22} {plain(str(shown))}")
+        words = "our words" if name == "welcome" and value == "" else _in_words(value)
+        say(f"{name.replace('_', ' '):<22} {plain(words).replace(chr(10), ', ')}")
+
+
+def _in_words(value: Any) -> str:
+    """A setting, or the counts of readers, for the eye."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in value.items())
+    if isinstance(value, list):
+        return ", ".join(_field(one) if isinstance(one, dict) else str(one) for one in value) or "–"
+    return "–" if value is None or value == "" else str(value)
+
+
+def _field(field: dict[str, Any]) -> str:
+    return f"{field['name']} (required)" if field.get("required") else str(field["name"])
 
 
 @command(

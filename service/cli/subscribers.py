@@ -146,6 +146,9 @@ def erase(address: str, reason: str, yes: bool, as_json: bool) -> None:
         return
     say(plain(certificate.text))
     say(f"Signature: {signature}")
+    say(
+        "[green]Erased.[/green] Keep the certificate and its signature; --json prints them in a form that can be stored."
+    )
 
 
 @command(subscribers, "erase-again", example="broadsheet subscribers erase-again")

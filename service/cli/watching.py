@@ -6,7 +6,7 @@ from typing import Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from service.cli.frame import plain, say, screen
+from service.cli.frame import counted, plain, say, screen
 from service.operations import reporting
 from service.running import Running, wait_for_sandbox
 
@@ -75,7 +75,7 @@ def show_issue(found: dict[str, Any]) -> None:
     table.add_row(
         "Ledger",
         "[green]closed[/green]" if ledger["closed"] else "[yellow]open[/yellow]",
-        f"{found['requests']:,} requests",
+        counted(found["requests"], "request"),
     )
     screen.print(table)
     if missing := ledger["excluded"].get("render_error"):

@@ -235,7 +235,7 @@ def _report(tx: Transaction, import_id: int, staged: _Staged) -> ImportReport:
     notes = []
     if staged.ignored_yes:
         notes.append(
-            f"{staged.ignored_yes:,} rows say yes to tracking, which was ignored: say how these readers agreed to it (--tracking-consent)."
+            f"{staged.ignored_yes:,} {'row says' if staged.ignored_yes == 1 else 'rows say'} yes to tracking, which was ignored: say how these readers agreed to it (--tracking-consent)."
         )
     return ImportReport(
         import_id=import_id,
