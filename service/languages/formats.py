@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from babel import dates, numbers
+from babel import Locale, UnknownLocaleError, dates, numbers
 
 from service.domain.languages import SOURCE, match
 
@@ -29,6 +29,14 @@ def format_datetime(value: datetime, language: str, zone: str = "UTC") -> str:
 def format_number(value: float, language: str) -> str:
     """The number with the language's marks for thousands and decimals."""
     return numbers.format_decimal(value, locale=_locale(language))
+
+
+def name_language(tag: str, language: str) -> str:
+    """What the second language calls the first, “Chinese (Simplified)”; the tag itself where it has no name for it."""
+    try:
+        return Locale.parse(tag, sep="-").get_display_name(_locale(language)) or tag
+    except (UnknownLocaleError, ValueError):
+        return tag
 
 
 def _locale(language: str) -> str:

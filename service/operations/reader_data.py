@@ -6,6 +6,7 @@ from typing import Any
 
 from service.db import Transaction, transaction
 from service.domain.consent import Act
+from service.languages import mark
 from service.operations import proving
 from service.settings import current
 
@@ -103,13 +104,13 @@ def _recipients() -> list[dict[str, str]]:
     if current().sandbox:
         return [
             {
-                "who": "nobody: this is a trial, and its stand-in for the mail provider runs on the same machine",
-                "what": "nothing leaves the machine",
+                "who": mark("nobody: this is a trial, and its stand-in for the mail provider runs on the same machine"),
+                "what": mark("nothing leaves the machine"),
             }
         ]
     return [
         {
-            "who": "Twilio Inc. (SendGrid), United States, which delivers the mails for us",
-            "what": "address, name and other values where a mail contains them, and what becomes of each mail",
+            "who": mark("Twilio Inc. (SendGrid), United States, which delivers the mails for us"),
+            "what": mark("address, name and other values where a mail contains them, and what becomes of each mail"),
         }
     ]

@@ -283,6 +283,16 @@ def test_a_trial_says_that_nobody_else_gets_the_data_and_the_real_thing_names_se
     assert "SendGrid" in json.dumps(get()["who_else_gets_the_data"])
 
 
+def test_the_page_says_in_the_readers_language_who_else_gets_the_data(
+    enter: Callable[[], tuple[Person, Page]], web: str, sql: Sql
+) -> None:
+    sql("UPDATE subscribers SET language = 'zh-Hans'")
+    person, _ = enter()
+    said = person.get(f"{web}/preferences/data").said
+    assert "没有任何内容离开该机器" in said
+    assert "nothing leaves" not in said
+
+
 @pytest.mark.parametrize("start", list("=+-@\t\r\n\0＝＋－＠"))
 def test_no_cell_is_taken_for_a_formula(start: str) -> None:
     assert defused(f"{start}1") == f"'{start}1"

@@ -86,6 +86,20 @@ def test_the_acts_are_told_in_the_language_of_the_page(enter: Enter, web: str, s
     assert "3. Mai 2026, 22:05" in page.said
 
 
+def test_what_was_recorded_of_an_act_is_told_in_the_words_of_the_page(enter: Enter, web: str, sql: Sql) -> None:
+    sql(
+        """INSERT INTO consent_records (email_key, newsletter_id, purpose, action, method, details)
+           SELECT %s, id, 'newsletter', 'given', 'form', '{"form": "page", "default": "unticked", "language": "de"}' FROM newsletters""",
+        email_key(MEI),
+    )
+    sql("UPDATE subscribers SET language = 'zh-Hans'")
+    person, _ = enter()
+    said = person.get(f"{web}/preferences/why").said
+    for told in ("表单：我们的订阅页面", "方框先前的状态：未勾选", "表单的语言：德语"):
+        assert told in said
+    assert not re.search("page|unticked|: ", said)
+
+
 def test_where_nothing_was_recorded_the_page_says_so(enter: Enter, web: str) -> None:
     person, _ = enter()
     assert "Nothing was recorded." in person.get(f"{web}/preferences/why").said

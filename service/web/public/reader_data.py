@@ -10,7 +10,7 @@ from flask import Blueprint, Response
 
 from service.operations import reader_data
 from service.web import sessions
-from service.web.frame import page
+from service.web.frame import gettext, page
 
 blueprint = Blueprint("reader_data", __name__)
 
@@ -23,7 +23,8 @@ def show() -> Response:
     session = sessions.required()
     found = reader_data.collect(session.subscriber_id)
     counts = [(name, len(rows)) for name, rows in found.items() if isinstance(rows, list)]
-    return page("public/data.html", counts=counts, recipients=found["who_else_gets_the_data"])
+    recipients = [tuple(gettext(text) for text in one.values()) for one in found["who_else_gets_the_data"]]
+    return page("public/data.html", counts=counts, recipients=recipients)
 
 
 @blueprint.get("/preferences/data.json")

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, Response
 
 from service.domain.consent import Act
-from service.languages import mark
+from service.languages import mark, name_language
 from service.operations import explaining, preferences
 from service.web import frame, sessions
 from service.web.frame import gettext, page
@@ -96,14 +96,30 @@ def _facts(act: Act) -> list[tuple[str, str]]:
         facts.append((gettext("Where it came from"), erased))
     elif act.origin:
         # A list, so that a fact added later shows up here by its own name.
-        facts += [(_NAMES[name]() if name in _NAMES else name, str(value)) for name, value in act.origin.items()]
+        facts += [
+            (_NAMES[name]() if name in _NAMES else name, _value(name, value)) for name, value in act.origin.items()
+        ]
     if act.details is None:
         facts.append((gettext("Details"), erased))
     elif act.details:
-        facts += [(_NAMES[name](), str(value)) for name, value in act.details.items() if name in _NAMES]
+        facts += [(_NAMES[name](), _value(name, value)) for name, value in act.details.items() if name in _NAMES]
     return facts
 
 
+def _value(name: str, value: object) -> str:
+    """In the words of the page where the record has a word of ours; else as recorded."""
+    text = str(value)
+    if name == "language":
+        return name_language(text, frame.language())
+    return gettext(_VALUES[name, text]) if (name, text) in _VALUES else text
+
+
+_VALUES: Mapping[tuple[str, str], str] = {
+    ("form", "page"): mark("our sign-up page"),
+    ("form", "embed"): mark("a form of ours on another site"),
+    ("form", "api"): mark("a site that passes sign-ups on to us"),
+    ("default", "unticked"): mark("not ticked"),
+}
 _NAMES = {
     "network": lambda: gettext("Network"),
     "user_agent": lambda: gettext("Browser"),
