@@ -120,7 +120,10 @@ def test_links_in_mails_already_sent_survive_the_rotation_of_keys(database: Sett
 def test_a_reader_who_was_erased_gets_no_error_by_one_click(link: str, sql: Sql) -> None:
     sql("DELETE FROM subscribers")
     assert ask("POST", link, URLENCODED[0])[0] == 200
-    assert ask("GET", link)[0] == 404
+    status, page, _ = ask("GET", link)
+    assert status == 404
+    assert "No further issue is sent to you." in page
+    assert "cut off" not in page, "the link is whole"
 
 
 def test_leaving_is_answered_only_when_it_is_in_force(link: str, sql: Sql) -> None:

@@ -21,8 +21,12 @@ blueprint = Blueprint("leaving", __name__)
 
 @blueprint.get("/u/<token>")
 def show(token: str) -> Response:
-    """The page behind the link: scanners open it too, so it changes nothing."""
-    return _leave_page(token)
+    """The page behind the link: scanners open it too, so it changes nothing. Who was erased is told that nothing comes."""
+    leaving.subscription_of(token)
+    try:
+        return _leave_page(token)
+    except NotFound:
+        return page("public/left.html", 404, view=None)
 
 
 @blueprint.post("/u/<token>")
