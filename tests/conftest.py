@@ -146,9 +146,20 @@ def drain(
 
 
 def _tasks(chosen: Settings) -> dict[str, Callable[..., Any]]:
-    from service.operations import preparing, sending, sweeping, tracking  # noqa: PLC0415 - wired first
+    from service.operations import (  # noqa: PLC0415 - wired first
+        linking,
+        mailing,
+        mailing_sending,
+        preparing,
+        sending,
+        sweeping,
+        tracking,
+    )
 
     return {
+        queue.ANSWER_SIGNUP: mailing.answer_signup,
+        queue.ANSWER_LINK_REQUEST: linking.answer,
+        queue.SEND_MAIL: mailing_sending.send_mail,
         queue.PREPARE_ISSUE: preparing.prepare,
         queue.SEND_BATCH: sending.send_batch,
         queue.INGEST_PAYLOAD: tracking.ingest,

@@ -47,19 +47,20 @@ Open = Callable[..., Look]
 
 @pytest.fixture
 def look(chromium: Browser) -> Iterator[Open]:
-    """Open an empty page of a width and a colour scheme, with or without script. It reaches this machine only."""
+    """Open an empty page of a width and a colour scheme, with or without script, in a browser that speaks a language. It
+    reaches this machine only."""
     with ExitStack() as stack:
 
-        def opened(width: int = 1280, scheme: str = "light", *, script: bool = True) -> Look:
-            return stack.enter_context(_looking(chromium, width, scheme, script=script))
+        def opened(width: int = 1280, scheme: str = "light", *, script: bool = True, locale: str | None = None) -> Look:
+            return stack.enter_context(_looking(chromium, width, scheme, script=script, locale=locale))
 
         yield opened
 
 
 @contextmanager
-def _looking(browser: Browser, width: int, scheme: Any, *, script: bool) -> Iterator[Look]:
+def _looking(browser: Browser, width: int, scheme: Any, *, script: bool, locale: str | None) -> Iterator[Look]:
     context = browser.new_context(
-        viewport={"width": width, "height": 800}, color_scheme=scheme, java_script_enabled=script
+        viewport={"width": width, "height": 800}, color_scheme=scheme, java_script_enabled=script, locale=locale
     )
     try:
         page = context.new_page()

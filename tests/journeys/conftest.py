@@ -1,0 +1,5 @@
+"""Journeys may use a real browser, too."""
+
+from tests.browser.conftest import look
+
+__all__ = ["look"]
