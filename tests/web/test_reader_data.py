@@ -290,6 +290,7 @@ def test_the_page_says_in_the_readers_language_who_else_gets_the_data(
     person, _ = enter()
     said = person.get(f"{web}/preferences/data").said
     assert "没有任何内容离开该机器" in said
+    assert said.count("还有谁获得这些数据") == 1, "nobody is not counted as one"
     assert "nothing leaves" not in said
 
 

@@ -22,8 +22,8 @@ def show() -> Response:
     """What the two files hold, and who else gets the data."""
     session = sessions.required()
     found = reader_data.collect(session.subscriber_id)
+    recipients = [tuple(gettext(text) for text in one.values()) for one in found.pop("who_else_gets_the_data")]
     counts = [(name, len(rows)) for name, rows in found.items() if isinstance(rows, list)]
-    recipients = [tuple(gettext(text) for text in one.values()) for one in found["who_else_gets_the_data"]]
     return page("public/data.html", counts=counts, recipients=recipients)
 
 
