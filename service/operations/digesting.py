@@ -83,7 +83,7 @@ def folder() -> Path:
 def stream(tx: Transaction, statement: str, **parameters: Any) -> Iterator[Any]:
     """The rows of a statement as they come, from a cursor on the server: memory stays the same for a million."""
     from_server = {"stream_results": True, "yield_per": 5000}
-    return iter(tx.session.execute(sql(statement), parameters, execution_options=from_server))
+    return iter(tx.connection.execute(sql(statement), parameters, execution_options=from_server))
 
 
 def moment(at: datetime) -> str:

@@ -170,7 +170,7 @@ class _Staged:
     def copy(self, tx: Transaction, on_progress: Callable[[int], None] | None) -> None:
         """COPY is five times as fast as inserts, and holds one row at a time."""
         tx.execute(_STAGING)
-        connection = cast("psycopg.Connection[Any]", tx.session.connection().connection.driver_connection)
+        connection = cast("psycopg.Connection[Any]", tx.connection.connection.driver_connection)
         with connection.cursor() as cursor, cursor.copy(f"COPY incoming ({', '.join(Row._fields)}) FROM STDIN") as copy:
             for row in self._rows(on_progress):
                 copy.write_row(row)
