@@ -16,7 +16,7 @@ from service.cli.groups import benches
 from service.lab import bench_confirmations, bench_signup
 
 GOOD = 5.0
-"""Seconds within which 95 of 100 confirmations should leave."""
+"""Seconds within which every confirmation should leave."""
 
 
 @command(benches, example="broadsheet bench signup --seconds 5")
@@ -48,7 +48,7 @@ def signup(seconds: float, as_json: bool) -> None:
 def confirmations(readers: int, per_second: float, as_json: bool) -> None:
     """How long readers wait for their confirmation mail while a large issue is being sent.
 
-    Exit 0 only if 95 of 100 leave within five seconds.
+    Exit 0 only if every one leaves within five seconds.
     """
     with _home() as home:
         found = bench_confirmations.run(home, readers, per_second, say)
@@ -59,7 +59,7 @@ def confirmations(readers: int, per_second: float, as_json: bool) -> None:
         f" longest {found['max_s']:.2f} s.",
         as_json=as_json,
     )
-    sys.exit(0 if found["p95_s"] <= GOOD else 1)
+    sys.exit(0 if found["max_s"] <= GOOD else 1)
 
 
 @contextmanager
@@ -78,7 +78,7 @@ def _show(found: dict[str, Any], line: str, *, as_json: bool) -> None:
     say(line)
     say(
         f"On {machine['processors']} processors, {machine['memory_gib']} GiB, {machine['system']}, Python {machine['python']};"
-        f" load before {machine['load_before']}."
+        f" load {machine['load_before']} before, {machine['load_after']} after."
     )
     if as_json:
         show_json(found)

@@ -124,5 +124,10 @@ def machine() -> dict[str, Any]:
         "processors": len(os.sched_getaffinity(0)),
         "memory_gib": round(memory, 1),
         "python": platform.python_version(),
-        "load_before": round(os.getloadavg()[0], 2),
+        "load_before": load_average(),
     }
+
+
+def load_average() -> float:
+    """Of the last minute: on a machine that others use too, only the share of the yardstick counts."""
+    return round(os.getloadavg()[0], 2)

@@ -51,7 +51,7 @@ def run(home: Path, number: int, per_second: float, say: Callable[[str], None]) 
         "max_s": round(max(answered.seconds), 3),
         "issue_seconds": round(seconds, 1),
         "issue": shown["issue"]["state"],
-        "machine": machine,
+        "machine": machine | {"load_after": bench.load_average()},
     }
 
 

@@ -1,5 +1,5 @@
 """How many sign-ups a second the hosted form takes, beside a page that does nothing, on the same server in the same minute.
-Counts only what was kept: an answer without a row is a failure."""
+Counts only what was kept and rung for: an answer without a row is a failure, and so is a row without a bell."""
 
 import statistics
 from collections.abc import Callable
@@ -18,7 +18,7 @@ CONNECTIONS = 16
 
 def run(home: Path, seconds: float, say: Callable[[str], None]) -> dict[str, Any]:
     """Measure; everything else of the service runs meanwhile, and answers the sign-ups up to its cap. Raises BroadsheetError
-    when an answer was not what it should be, or a sign-up that was thanked for is not there."""
+    when an answer was not what it should be, or a sign-up that was thanked for is not there or was not rung for."""
     machine = bench.machine()
     with bench.fresh(home) as chosen:
         bench.a_newsletter()
@@ -30,6 +30,9 @@ def run(home: Path, seconds: float, say: Callable[[str], None]) -> dict[str, Any
             runs.append(_measure(chosen, form, seconds, number))
             say(_line(runs[-1]))
         answered = mailing_report.answered()
+        unrung = (home / "log" / "web.log").read_text(errors="replace").count("bell not rung")
+    if unrung:
+        raise BroadsheetError(f"{unrung:,} sign-ups were kept and not rung for.")
     kept, thanked = sum(answered.signups.values()), sum(one["signups"] for one in [warm_up, *runs])
     if kept != thanked:
         raise BroadsheetError(f"{thanked:,} sign-ups were thanked for, {kept:,} were kept.")
@@ -40,7 +43,7 @@ def run(home: Path, seconds: float, say: Callable[[str], None]) -> dict[str, Any
         "kept": kept,
         "mails": answered.mails,
         "runs": runs,
-        "machine": machine,
+        "machine": machine | {"load_after": bench.load_average()},
     }
 
 

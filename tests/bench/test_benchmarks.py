@@ -24,7 +24,7 @@ def test_confirmations_leave_within_five_seconds_while_an_issue_is_being_sent() 
     found = bench("confirmations", "--readers", 3000)
     assert found["during_the_issue"] >= 5, "else nothing was measured"
     assert found["issue"] == "sent"
-    assert found["p95_s"] < 5
+    assert found["p95_s"] <= found["max_s"] <= 5
 
 
 @pytest.mark.slow
