@@ -93,6 +93,8 @@ def bells() -> list[tuple[str, tuple[int, ...]]]:
 def database(installation: Settings, bells: list[tuple[str, tuple[int, ...]]]) -> Iterator[Settings]:
     """This process wired to an empty, migrated database; bells are collected."""
     empty()
+    for evidence in ("digests", "erasures"):
+        shutil.rmtree(installation.home / evidence, ignore_errors=True)
     wiring.wire(installation)
     # Libraries' and our own lines go to pytest's capture, where the whole run is searched for addresses.
     logging.getLogger().handlers[:] = []

@@ -27,14 +27,9 @@ INSERT = "INSERT INTO consent_records (email_key, purpose, action, method) VALUE
 
 
 @pytest.fixture
-def folder(database: Settings) -> Iterator[Path]:
-    """Where digests are kept; empty before and after."""
-    found = digesting.folder()
-    for path in found.glob("*"):
-        path.unlink()
-    yield found
-    for path in found.glob("*"):
-        path.unlink()
+def folder(database: Settings) -> Path:
+    """Where digests are kept; empty before each test."""
+    return digesting.folder()
 
 
 @pytest.fixture

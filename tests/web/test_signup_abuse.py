@@ -133,6 +133,7 @@ def test_what_a_program_fills_in_is_thanked_and_not_kept(visitor: Visitor, sql: 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_one_network_sends_thirty_sign_ups_an_hour_and_is_told_when_it_may_again(visitor: Visitor, sql: Sql) -> None:
     open_newsletter(sql)
     given = form()
