@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -18,14 +19,25 @@ Context = Literal["html", "url", "text"]
 READER_FIELDS = ("first_name", "last_name", "language")
 LEAVE_URL = "leave_url"
 SYSTEM_FIELDS = (LEAVE_URL,)
+TODAY = "today"
+"""A field of ours: the day of the freeze, where the reader lives."""
+DATE_FORMS = ("long", "short", "month")
+DATE_BYTES = 120
+"""More than a written date has in any language."""
 PLACEHOLDER = re.compile(r"bsmt[0-9]+e", re.IGNORECASE)
 MAX_ERRORS = 50
 
 _BIDI_AND_MARKS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
-_QUOTED = r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|“[^”\n]*”'
-_TAG = re.compile(r"\{\{((?:[^{}\"'“\n]|" + _QUOTED + r")*)\}\}")
+QUOTED = r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|“[^”\n]*”'
+_TAG = re.compile(r"\{\{((?:[^{}\"'“\n]|" + QUOTED + r")*)\}\}")
 _BRACES = re.compile(r"\\(\{\{|\}\})|\{\{|\}\}")
-_STEP = re.compile(r"\s*\|\s*([^\s|:]*)\s*(?::\s*(" + _QUOTED + r"|[^|]*))?\s*")
+_LEAP = "[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:0[48]|[2468][048]|[13579][26])00"
+ISO_DATE = (
+    "^(?!0000)(?:[0-9]{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"
+    f"|02-(?:0[1-9]|1[0-9]|2[0-8]))|(?:{_LEAP})-02-29)$"
+)
+"""A day that there is. The freeze asks the same in SQL, where a wrong date would end the statement."""
+_STEP = re.compile(r"\s*\|\s*([^\s|:]*)\s*(?::\s*(" + QUOTED + r"|[^|]*))?\s*")
 
 
 def _capitalise(text: str) -> str:
@@ -34,6 +46,15 @@ def _capitalise(text: str) -> str:
 
 
 _FILTERS: dict[str, Callable[[str], str]] = {"upcase": str.upper, "downcase": str.lower, "capitalize": _capitalise}
+_DATE = "date:"
+
+DateWriter = Callable[[date, str], str]
+"""A day and one of DATE_FORMS → how a language writes it."""
+
+
+def iso(day: date, form: str) -> str:
+    """The day as every language can read it, for where there is none."""
+    return day.isoformat()
 
 
 class TagError(ValueError):
@@ -64,6 +85,11 @@ class Tag:
     default: str | None
     context: Context
 
+    @property
+    def is_date(self) -> bool:
+        """Whether the value must be a day, written 2026-11-24, and is shown as the language writes it."""
+        return any(name.startswith(_DATE) for name in self.filters)
+
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary that `from_json` turns back into an equal tag."""
         return {
@@ -85,8 +111,9 @@ def placeholder(index: int) -> str:
     return f"bsmt{index}e"
 
 
-def resolve(tag: Tag, raw: str | None) -> str | None:
+def resolve(tag: Tag, raw: str | None, write: DateWriter = iso) -> str | None:
     """The value to insert for a reader, escaped for the tag's context; None when there is neither value nor default.
+    `write` is how the variant's language writes days.
 
     It never holds a line break, a control character, or anything spelled like a placeholder.
     """
@@ -94,13 +121,18 @@ def resolve(tag: Tag, raw: str | None) -> str | None:
     if tag.field in SYSTEM_FIELDS:
         return (value if tag.context == "text" else html.escape(value)) or None
     for name in tag.filters:
-        value = _FILTERS[name](value)
+        value = _date(value, name.removeprefix(_DATE), write) if name.startswith(_DATE) else _FILTERS[name](value)
     value = _without_placeholders(value) or _without_placeholders(_clean(tag.default or ""))
     if not value:
         return None
     if tag.context == "url":
         return quote(value, safe="")
     return html.escape(value) if tag.context == "html" else value
+
+
+def _date(value: str, form: str, write: DateWriter) -> str:
+    """A value that is no day is none at all."""
+    return write(date.fromisoformat(value), form) if re.fullmatch(ISO_DATE, value) else ""
 
 
 def _clean(value: str) -> str:
@@ -121,7 +153,7 @@ def _without_placeholders(value: str) -> str:
 
 def split(text: str, fields: Iterable[str], *, first_line: int = 1) -> tuple[list[str | Expression], list[TagError]]:
     """An author's text cut at its tags, and every error found (at most 50). `\\{{` and `\\}}` are literal braces."""
-    allowed = (*READER_FIELDS, *fields)
+    allowed = (*READER_FIELDS, *fields, TODAY)
     pieces: list[str | Expression] = []
     errors: list[TagError] = []
     position, line, counted = 0, first_line, 0
@@ -174,11 +206,26 @@ def _parse(inner: str, allowed: tuple[str, ...], line: int) -> Expression:
             if default is not None:
                 raise TagError(line, f"{{{{ {name} }}}} has two defaults; keep one")
             default = _default(step.group(2), line)
-            continue
-        _check_filter(step.group(1), step.group(2), line)
-        filters.append(step.group(1))
-        default = default if default is None else _FILTERS[step.group(1)](default)
+        elif step.group(1) == "date":
+            if filters or default is not None:
+                raise TagError(line, f"date must be the first filter; write {{{{ {name} | date: … | … }}}}")
+            filters.append(_DATE + _date_form(name, step.group(2), line))
+        else:
+            _check_filter(step.group(1), step.group(2), line)
+            filters.append(step.group(1))
+            default = default if default is None else _FILTERS[step.group(1)](default)
+    if name == TODAY and not any(one.startswith(_DATE) for one in filters):
+        filters.insert(0, f"{_DATE}long")
     return Expression(name, tuple(filters), default)
+
+
+def _date_form(name: str, argument: str | None, line: int) -> str:
+    if name in READER_FIELDS:
+        raise TagError(line, f"{name} is no date; take the filter date out")
+    form = unquoted(argument or "")
+    if form not in DATE_FORMS:
+        raise TagError(line, f'date needs one of {", ".join(DATE_FORMS)} in quotation marks, such as date: "long"')
+    return form
 
 
 def _check_field(name: str, allowed: tuple[str, ...], line: int) -> None:
@@ -188,30 +235,39 @@ def _check_field(name: str, allowed: tuple[str, ...], line: int) -> None:
         raise TagError(line, f"an empty tag; name a field: {', '.join(allowed)}")
     if name not in allowed:
         raise TagError(
-            line, f"there is no field “{name}”{_did_you_mean(name, allowed)}; the fields are {', '.join(allowed)}"
+            line, f"there is no field “{name}”{did_you_mean(name, allowed)}; the fields are {', '.join(allowed)}"
         )
 
 
 def _check_filter(name: str, argument: str | None, line: int) -> None:
-    known = ("default", *_FILTERS)
+    known = ("default", "date", *_FILTERS)
     if name not in _FILTERS:
         raise TagError(
-            line, f"there is no filter “{name}”{_did_you_mean(name, known)}; the filters are {', '.join(known)}"
+            line, f"there is no filter “{name}”{did_you_mean(name, known)}; the filters are {', '.join(known)}"
         )
     if argument is not None:
         raise TagError(line, f"the filter {name} takes nothing after it; take the colon out")
 
 
 def _default(argument: str | None, line: int) -> str:
-    text = (argument or "").strip()
-    if len(text) < 2 or text[0] + text[-1] not in ('""', "''", "“”"):
+    text = unquoted(argument or "")
+    if text is None:
         raise TagError(line, 'default needs a text in quotation marks, such as default: "reader"')
-    value = _clean(re.sub(r"\\(.)", r"\1", text[1:-1]))
+    value = _clean(text)
     if not value:
         raise TagError(line, "default is empty; write what a reader without a value should see")
     return value
 
 
-def _did_you_mean(name: str, known: tuple[str, ...]) -> str:
+def unquoted(written: str) -> str | None:
+    """What stands between quotation marks; None where there are none."""
+    text = written.strip()
+    if len(text) < 2 or text[0] + text[-1] not in ('""', "''", "“”"):
+        return None
+    return re.sub(r"\\(.)", r"\1", text[1:-1])
+
+
+def did_you_mean(name: str, known: tuple[str, ...]) -> str:
+    """The known name that was probably meant, as the end of a sentence; nothing where none is near."""
     near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.6)
     return f"; did you mean {near[0]}?" if near else ""

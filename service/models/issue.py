@@ -12,7 +12,7 @@ from service.models.base import Base, CreatedAt, Document, Id
 
 class Issue(Base):
     """`audience` says who is meant: `{}` all of the newsletter; `import`: the readers of that file; `again`: also those who have
-    this content already. `provider` is frozen when the issue is scheduled. `forgotten`: how many readers opened and clicked
+    this content already. `versions`: language → source of the other languages. `provider` is frozen when the issue is scheduled. `forgotten`: how many readers opened and clicked
     of whom it is not kept any more who they were, and when that was last seen to."""
 
     __tablename__ = "issues"
@@ -31,6 +31,7 @@ class Issue(Base):
     state_reason: Mapped[str | None]
     subject: Mapped[str]
     source: Mapped[str]
+    versions: Mapped[Document]
     content_hash: Mapped[bytes] = mapped_column(LargeBinary)
     audience: Mapped[Document]
     audience_hash: Mapped[bytes] = mapped_column(LargeBinary)
@@ -54,15 +55,23 @@ class Issue(Base):
 
 
 class Variant(Base):
-    """A language or audience version: rendered and inlined once, with placeholders where a reader's values go."""
+    """A language or audience version: rendered and inlined once, with placeholders where a reader's values go.
+
+    `conditions`: the cases of a reader's fields that it was made for, one of which must be the reader's; none: it is the
+    language's only one. `plain`: for readers of the language of whom nothing asked is true. Position 0: the plain one in
+    the newsletter's language.
+    """
 
     __tablename__ = "variants"
-    __table_args__ = (UniqueConstraint("issue_id", "name"),)
+    __table_args__ = (UniqueConstraint("issue_id", "name"), UniqueConstraint("issue_id", "position"))
 
     id: Mapped[Id]
     issue_id: Mapped[int] = mapped_column(ForeignKey("issues.id", ondelete="CASCADE"))
+    position: Mapped[int] = mapped_column(server_default="0")
     name: Mapped[str] = mapped_column(server_default="default")
     language: Mapped[str]
+    conditions: Mapped[list[dict[str, str]]] = mapped_column(JSONB, server_default="[]")
+    plain: Mapped[bool] = mapped_column(server_default="true")
     subject: Mapped[str]
     preheader: Mapped[str]
     html: Mapped[str]

@@ -6,34 +6,39 @@ import re
 import secrets
 import string
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from service.clients import media
 from service.db import Transaction, transaction
 from service.domain.addresses import AddressError, normalise
+from service.domain.conditions import tidy
 from service.domain.personalisation import LEAVE_URL, resolve
 from service.errors import Conflict, Invalid, NotFound
 from service.operations.auditing import audit
+from service.operations.authoring_variants import Variant, all_warnings, content_hash, insert_variants, render_all
 from service.operations.requests import MEDIA_ORIGIN
 from service.rendering.drafts import Draft, draft_from_text
-from service.rendering.newsletter import Masthead, Picture, Rendered, RenderError, local_pictures, render
-from service.rendering.web_version import put
+from service.rendering.newsletter import Masthead, Picture, Rendered
+from service.rendering.variants import Text
 
 LARGEST_SOURCE = 2 * 1024 * 1024
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 TRACKING_POLICIES = ("agreed", "not-objected", "none")
 
 
 @dataclass(frozen=True)
 class Source:
-    """What a team wrote: Markdown, and where its pictures lie. `draft`: how a plain-text file was understood."""
+    """What a team wrote: Markdown, and where its pictures lie. `draft`: how a plain-text file was understood. `versions`:
+    language → the same issue in another language than the newsletter's."""
 
     markdown: str
     folder: Path
     draft: Draft | None = None
+    versions: Mapping[str, "Source"] = field(default_factory=dict)
 
 
 def slug_of(name: str) -> str:
@@ -197,26 +202,52 @@ def masthead_of(row: Mapping[str, Any]) -> Masthead:
     )
 
 
+def read_versions(source: Source, paths: Mapping[str, Path]) -> Source:
+    """The source with its versions in other languages, language → file. Raises Invalid with every problem."""
+    problems: list[str] = []
+    versions: dict[str, Source] = {}
+    for language, path in paths.items():
+        if not _LANGUAGE.fullmatch(language):
+            problems.append(f"“{language}” is no language; write its tag, such as de or zh-Hans.")
+        try:
+            versions[language] = read_source(path)
+        except Invalid as error:
+            problems += error.problems
+    if len({tidy("language", language) for language in paths}) < len(paths):
+        problems.append("Two versions are in one language. Give each language one file.")
+    if problems:
+        raise Invalid(*problems)
+    return replace(source, versions=versions)
+
+
+def render_variants(
+    source: Source, masthead: Masthead, *, subject: str | None, fields: frozenset[str], keep_pictures: bool
+) -> list[Variant]:
+    """Render what the team wrote, once for each variant; the first is for readers of whom nothing is known. `subject` is the main
+    text's. Raises Invalid with every problem. `keep_pictures`: store them, to be served."""
+    if any(tidy("language", language) == tidy("language", masthead.language) for language in source.versions):
+        raise Invalid(
+            f"The main file is the newsletter's language, {masthead.language}, already. Leave that version out, or make it the main file."
+        )
+    by_tag = sorted(source.versions.items(), key=lambda one: tidy("language", one[0]))
+    sources = {masthead.language: source, **dict(by_tag)}
+    texts = {
+        language: Text(one.markdown, (subject if one is source else None) or (one.draft.title if one.draft else None))
+        for language, one in sources.items()
+    }
+
+    def picture(language: str, name: str) -> Picture:
+        return _picture(sources[language].folder, name, keep=keep_pictures)
+
+    return render_all(texts, masthead, fields=fields, picture=picture)
+
+
 def render_source(
     source: Source, masthead: Masthead, *, subject: str | None, fields: frozenset[str], keep_pictures: bool
 ) -> Rendered:
-    """Render what the team wrote. Raises Invalid with every problem. `keep_pictures`: store them, to be served."""
-    problems: list[str] = []
-    pictures: dict[str, Picture] = {}
-    for name in local_pictures(source.markdown):
-        try:
-            pictures[name] = _picture(source.folder, name, keep=keep_pictures)
-        except Invalid as error:
-            problems += error.problems
-    subject = subject or (source.draft.title if source.draft else None)
-    try:
-        rendered = render(source.markdown, masthead, subject=subject, fields=fields, pictures=pictures)
-    except RenderError as error:
-        missing = set(local_pictures(source.markdown)) - pictures.keys()
-        raise Invalid(*problems, *(p for p in error.problems if not any(name in p for name in missing))) from None
-    if problems:
-        raise Invalid(*problems)
-    return rendered
+    """What readers get of whom nothing is known, with the warnings about all variants. Raises Invalid with every problem."""
+    variants = render_variants(source, masthead, subject=subject, fields=fields, keep_pictures=keep_pictures)
+    return replace(variants[0].rendered, warnings=all_warnings(variants))
 
 
 def _picture(folder: Path, name: str, *, keep: bool) -> Picture:
@@ -243,15 +274,17 @@ def create_issue(
     subject: str | None = None,
     audience: Mapping[str, Any] | None = None,
 ) -> tuple[int, Rendered]:
-    """Create a draft issue: rendered, inlined and checked. Raises Invalid with every problem, and NotFound."""
+    """Create a draft issue: rendered, inlined and checked. Its id, and what readers get of whom nothing is known, with the
+    warnings about all variants. Raises Invalid with every problem, and NotFound."""
     with transaction() as tx:
         newsletter = _newsletter(tx, newsletter_id)
         fields = _fields(tx, newsletter_id)
-    rendered = render_source(source, masthead_of(newsletter), subject=subject, fields=fields, keep_pictures=True)
+    variants = render_variants(source, masthead_of(newsletter), subject=subject, fields=fields, keep_pictures=True)
     with transaction() as tx:
-        issue_id = _insert(tx, newsletter, source, rendered, dict(audience or {}))
+        issue_id = _insert(tx, newsletter, source, variants, dict(audience or {}))
+        insert_variants(tx, issue_id, variants)
         audit(tx, actor, "create", f"issue {issue_id}")
-    return issue_id, rendered
+    return issue_id, replace(variants[0].rendered, warnings=all_warnings(variants))
 
 
 def discard_draft(issue_id: int) -> None:
@@ -286,34 +319,24 @@ def _fields(tx: Transaction, newsletter_id: int) -> frozenset[str]:
     return frozenset(rows.scalars())
 
 
-def content_hash(newsletter: Mapping[str, Any], rendered: Rendered) -> bytes:
-    """Over everything that a reader would see: HTML, text, subject, preheader, sender, reply-to and the tags' fallbacks. Not over
-    the line that leads to the archive: who opens one must not send the same words twice."""
-    content = [
-        put(rendered.html, None),
-        put(rendered.text, None),
-        rendered.subject,
-        rendered.preheader,
-        newsletter["sender_name"],
-        newsletter["sender_address"],
-        newsletter["reply_to"],
-        [tag.to_json() for tag in rendered.tags],
-    ]
-    return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).digest()
-
-
 def _insert(
-    tx: Transaction, newsletter: Mapping[str, Any], source: Source, rendered: Rendered, audience: dict[str, Any]
+    tx: Transaction,
+    newsletter: Mapping[str, Any],
+    source: Source,
+    variants: list[Variant],
+    audience: dict[str, Any],
 ) -> int:
     alphabet = string.ascii_letters + string.digits
     policy = newsletter["tracking_policy"]
+    first = variants[0].rendered
     issue_id: int = tx.execute(
-        """INSERT INTO issues (newsletter_id, subject, source, content_hash, audience, audience_hash, sender_name, sender_address, reply_to, tracking_policy, marker, in_archive)
-           VALUES (:newsletter, :subject, :source, :hash, CAST(:audience AS jsonb), :audience_hash, :sender_name, :sender_address, :reply_to, :policy, :marker, :in_archive) RETURNING id""",
+        """INSERT INTO issues (newsletter_id, subject, source, versions, content_hash, audience, audience_hash, sender_name, sender_address, reply_to, tracking_policy, marker, in_archive)
+           VALUES (:newsletter, :subject, :source, CAST(:versions AS jsonb), :hash, CAST(:audience AS jsonb), :audience_hash, :sender_name, :sender_address, :reply_to, :policy, :marker, :in_archive) RETURNING id""",
         newsletter=newsletter["id"],
-        subject=without_reader(rendered, rendered.subject),
+        subject=without_reader(first, first.subject),
         source=source.markdown,
-        hash=content_hash(newsletter, rendered),
+        versions=json.dumps({language: one.markdown for language, one in source.versions.items()}),
+        hash=content_hash(newsletter, variants),
         audience=json.dumps(audience),
         audience_hash=hashlib.sha256(json.dumps([audience, policy], sort_keys=True).encode()).digest(),
         sender_name=newsletter["sender_name"],
@@ -323,15 +346,4 @@ def _insert(
         marker="".join(secrets.choice(alphabet) for _ in range(10)),
         in_archive=newsletter["has_archive"],
     ).scalar_one()
-    tx.execute(
-        """INSERT INTO variants (issue_id, language, subject, preheader, html, text, tags)
-           VALUES (:issue, :language, :subject, :preheader, :html, :text, CAST(:tags AS jsonb))""",
-        issue=issue_id,
-        language=newsletter["language"],
-        subject=rendered.subject,
-        preheader=rendered.preheader,
-        html=rendered.html,
-        text=rendered.text,
-        tags=json.dumps([tag.to_json() for tag in rendered.tags]),
-    )
     return issue_id

@@ -4,7 +4,7 @@ What differs between readers stays a placeholder. Refuses, with every problem at
 """
 
 import html
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -71,14 +71,16 @@ def render(
     subject: str | None = None,
     fields: Iterable[str] = (),
     pictures: Mapping[str, Picture] = MappingProxyType({}),
+    lines: Sequence[int] = (),
 ) -> Rendered:
     """Render one version of an issue. The same arguments give the same bytes.
 
     `subject` comes before the front matter's, and that before the first heading. `fields` are the attributes that tags
     may name beside first_name, last_name and language. `pictures` has an entry for each of `local_pictures`.
+    `lines` are the author's own numbers, where conditions took lines out.
     Raises RenderError with all problems.
     """
-    findings = Findings()
+    findings = Findings(lines)
     placements = Placements(fields)
     design.check(masthead, findings)
     draft = _read(markdown, subject, Inspector(pictures, findings), placements)

@@ -1,6 +1,7 @@
 """What is wrong with an author's text, gathered so that all of it can be said at once."""
 
 import sys
+from collections.abc import Sequence
 
 LAST = sys.maxsize
 
@@ -14,19 +15,28 @@ class RenderError(ValueError):
 
 
 class Findings:
-    """Problems (nothing can be rendered) and warnings (it can, but look), each said once and in the order of lines."""
+    """Problems (nothing can be rendered) and warnings (it can, but look), each said once and in the order of lines.
 
-    def __init__(self) -> None:
+    `lines`: the author's own number for each line of the text, where what is rendered is only a part of it.
+    """
+
+    def __init__(self, lines: Sequence[int] = ()) -> None:
+        self._lines = lines
         self._problems: dict[str, int] = {}
         self._warnings: dict[str, int] = {}
 
     def problem(self, text: str, *, line: int | None = None) -> None:
         """Something that stops the rendering; `line` is None where it belongs to no line."""
+        line = self._own(line)
         self._problems.setdefault(_placed(text, line), line or LAST)
 
     def warning(self, text: str, *, line: int | None = None) -> None:
         """Something to look at before sending."""
+        line = self._own(line)
         self._warnings.setdefault(_placed(text, line), line or LAST)
+
+    def _own(self, line: int | None) -> int | None:
+        return self._lines[line - 1] if line and line <= len(self._lines) else line
 
     def raise_if_any(self) -> None:
         """Stop with all problems so far."""
