@@ -2,7 +2,7 @@
 
 from service.domain.languages import LANGUAGES, best, match
 from service.languages.catalogues import Translation, translation
-from service.languages.formats import format_date, format_datetime, format_number, name_language
+from service.languages.formats import format_date, format_datetime, format_day, format_number, name_language
 from service.languages.sentences import mark, say, say_number
 from service.languages.templates import equip
 
@@ -13,6 +13,7 @@ __all__ = [
     "equip",
     "format_date",
     "format_datetime",
+    "format_day",
     "format_number",
     "mark",
     "match",

@@ -17,6 +17,14 @@ def format_date(value: date | datetime, language: str, zone: str = "UTC") -> str
     return dates.format_date(value, "long", locale=_locale(language))
 
 
+def format_day(value: date, form: str, language: str) -> str:
+    """A day as an issue in any language writes it: long “24 November 2026”, short “24 Nov 2026”, month “November 2026”."""
+    locale = _any_locale(language)
+    if form == "month":
+        return dates.format_skeleton("yMMMM", value, locale=locale)
+    return dates.format_date(value, "medium" if form == "short" else "long", locale=locale)
+
+
 def format_datetime(value: datetime, language: str, zone: str = "UTC") -> str:
     """Day and minute with the zone's short name, “24 November 2026 at 09:00 CET”. A value without a zone is in UTC."""
     moment, locale = _there(value, zone), _locale(language)
@@ -41,6 +49,16 @@ def name_language(tag: str, language: str) -> str:
 
 def _locale(language: str) -> str:
     return _LOCALES[match(language) or SOURCE]
+
+
+def _any_locale(language: str) -> Locale:
+    """Issues are written in more languages than the service speaks."""
+    if match(language) is None:
+        try:
+            return Locale.parse(language.replace("_", "-"), sep="-")
+        except (UnknownLocaleError, ValueError):
+            pass
+    return Locale.parse(_locale(language))
 
 
 def _zone_name(moment: datetime, locale: str) -> str:

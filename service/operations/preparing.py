@@ -8,17 +8,13 @@ import structlog
 
 from service import queue
 from service.db import Transaction, transaction
-from service.domain.outcomes import Reason
-from service.domain.personalisation import LEAVE_URL, READER_FIELDS, Tag
 from service.errors import BroadsheetError
 from service.operations.bells import go_on
+from service.operations.preparing_candidates import Candidates, audience
 from service.operations.providers import refuse_if_foreign
-from service.settings import TOKEN_LENGTH, current
+from service.settings import current
 
 log = structlog.get_logger(__name__)
-
-READER_BYTES = 10_000
-"""SendGrid's stricter limit on one personalization's substitutions."""
 
 _TAKE = """
     UPDATE issues SET state = 'preparing', lease_until = clock_timestamp() + interval '10 minutes'
@@ -34,49 +30,32 @@ _TOO_LATE = """
     WHERE id = :issue AND state = 'scheduled' AND scheduled_at < clock_timestamp() - interval '2 hours'
 """
 
-# A snapshot of who is meant, with the raw values of the issue's tags and the worst-case bytes they take in the request.
-# Materialised, because batches are cut from it: the cut must see exactly the rows that become deliveries.
-_CANDIDATES = """
-    CREATE TEMPORARY TABLE candidates ON COMMIT DROP AS
-    SELECT s.id AS subscriber_id, n.id AS subscription_id, s.email_key, {values} AS values, {bytes} AS bytes,
-        ({tracked}) AS tracked,
-        CASE
-            WHEN EXISTS (SELECT FROM suppressions p WHERE p.email_key = s.email_key AND p.lifted_at IS NULL) THEN '{suppressed}'
-            WHEN w.needs_export_consent AND n.export_consent <> 'agreed' THEN '{no_export_consent}'
-            WHEN n.expires_at <= clock_timestamp() THEN '{expired}'
-            WHEN n.paused_until > clock_timestamp() THEN '{paused}'
-            WHEN {had_it} THEN '{already_sent}'
-            WHEN {missing} OR {bytes} > {reader_bytes} THEN '{render_error}'
-        END AS excluded
-    FROM subscriptions n JOIN subscribers s ON s.id = n.subscriber_id JOIN newsletters w ON w.id = n.newsletter_id
-    WHERE n.newsletter_id = :newsletter AND n.state = 'active' {only}
-"""
-_HAD_IT = """EXISTS (
-    SELECT FROM deliveries d WHERE d.issue_id = ANY(:same_content) AND d.email_key = s.email_key AND d.excluded IS NULL AND d.failed IS NULL
-)"""
 _CUT = """
     CREATE TEMPORARY TABLE cut ON COMMIT DROP AS
-    SELECT tracked, (position - 1) / :batch_size AS number, count(*) AS size, nextval(pg_get_serial_sequence('batches', 'id')) AS batch_id
-    FROM (SELECT tracked, row_number() OVER (PARTITION BY tracked ORDER BY subscriber_id) AS position FROM candidates WHERE excluded IS NULL) numbered
-    GROUP BY 1, 2
+    SELECT variant_id, tracked, (position - 1) / :batch_size AS number, count(*) AS size, nextval(pg_get_serial_sequence('batches', 'id')) AS batch_id
+    FROM (
+        SELECT variant_id, tracked, row_number() OVER (PARTITION BY variant_id, tracked ORDER BY subscriber_id) AS position
+        FROM candidates WHERE excluded IS NULL
+    ) numbered
+    GROUP BY 1, 2, 3
 """
 _COHORTS = """
     INSERT INTO cohorts (issue_id, variant_id, tracked)
-    SELECT :issue, :variant, tracked FROM cut GROUP BY tracked
+    SELECT :issue, variant_id, tracked FROM cut GROUP BY variant_id, tracked
     ON CONFLICT DO NOTHING
 """
 _BATCHES = """
     INSERT INTO batches (id, issue_id, cohort_id, size)
     SELECT cut.batch_id, :issue, c.id, cut.size FROM cut
-    JOIN cohorts c ON c.issue_id = :issue AND c.tracked = cut.tracked ORDER BY cut.batch_id
+    JOIN cohorts c ON c.issue_id = :issue AND c.variant_id = cut.variant_id AND c.tracked = cut.tracked ORDER BY cut.batch_id
 """
 _DELIVERIES = """
     INSERT INTO deliveries (issue_id, subscriber_id, subscription_id, email_key, values, excluded, batch_id)
     SELECT :issue, x.subscriber_id, x.subscription_id, x.email_key, x.values, x.excluded, cut.batch_id
     FROM (
-        SELECT *, (row_number() OVER (PARTITION BY tracked, excluded IS NULL ORDER BY subscriber_id) - 1) / :batch_size AS number FROM candidates
+        SELECT *, (row_number() OVER (PARTITION BY variant_id, tracked, excluded IS NULL ORDER BY subscriber_id) - 1) / :batch_size AS number FROM candidates
     ) x
-    LEFT JOIN cut ON x.excluded IS NULL AND cut.tracked = x.tracked AND cut.number = x.number
+    LEFT JOIN cut ON x.excluded IS NULL AND cut.variant_id = x.variant_id AND cut.tracked = x.tracked AND cut.number = x.number
 """
 _VERIFY = """
     SELECT
@@ -90,6 +69,12 @@ _VERIFY = """
             WHERE b.issue_id = :issue GROUP BY b.id, b.size HAVING count(d.id) <> b.size
         ) wrong) AS wrong_batches
 """
+# Of every reader, not of sums: two readers who got each other's variant would leave every sum as it is.
+_IN_ANOTHER_VARIANT = """
+    SELECT count(*) FROM candidates x JOIN deliveries d ON d.issue_id = :issue AND d.email_key = x.email_key
+    LEFT JOIN batches b ON b.id = d.batch_id LEFT JOIN cohorts c ON c.id = b.cohort_id
+    WHERE x.variant_id IS NULL OR (x.excluded IS NULL AND (c.variant_id, c.tracked) IS DISTINCT FROM (x.variant_id, x.tracked))
+"""
 
 
 @dataclass(frozen=True)
@@ -100,12 +85,14 @@ class _Counts:
     without_batch: int
     in_batches: int
     wrong_batches: int
+    in_another_variant: int
 
     def add_up(self) -> bool:
         return (
             self.candidates == self.deliveries == self.excluded + self.in_batches
             and self.without_batch == self.excluded
             and self.wrong_batches == 0
+            and self.in_another_variant == 0
         )
 
 
@@ -166,7 +153,7 @@ def _prepare(issue_id: int) -> bool:
 
 
 def _audience_above_maximum(tx: Transaction, issue: dict[str, Any]) -> str | None:
-    only, parameters = _audience(issue)
+    only, parameters = audience(issue)
     maximum = tx.execute(
         "SELECT maximum_audience FROM newsletters WHERE id = :id", id=issue["newsletter_id"]
     ).scalar_one()
@@ -181,49 +168,20 @@ def _audience_above_maximum(tx: Transaction, issue: dict[str, Any]) -> str | Non
     return f"it is meant for {meant:,} readers; the newsletter's maximum is {maximum:,}. To let it through: `broadsheet issue resume {issue['id']} --audience {meant}`"
 
 
-def _audience(issue: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The condition that narrows a newsletter's active subscriptions to the readers meant, and its parameters."""
-    if (imported := issue["audience"].get("import")) is None:
-        return "", {}
-    return (
-        "AND EXISTS (SELECT FROM imported_rows r WHERE r.import_id = :import AND r.subscriber_id = n.subscriber_id)",
-        {"import": imported},
-    )
-
-
 def _freeze(tx: Transaction, issue: dict[str, Any]) -> _Counts:
-    variant = tx.execute("SELECT id, tags FROM variants WHERE issue_id = :issue", issue=issue["id"]).mappings().one()
-    tags = [Tag.from_json(tag) for tag in variant["tags"]]
-    only, parameters = _audience(issue)
     same_content = _same_content(tx, issue)
-    values, parameters_of_tags = _values(tags)
-    statement = _CANDIDATES.format(
-        values=values,
-        bytes=_bytes(tags, issue["marker"]),
-        tracked={"agreed": "n.tracking = 'agreed'", "not-objected": "n.tracking <> 'objected'", "none": "false"}[
-            issue["tracking_policy"]
-        ],
-        had_it=_HAD_IT if same_content else "false",
-        missing=" OR ".join(
-            f"coalesce({_field(i, tag)}, '') = ''"
-            for i, tag in enumerate(tags)
-            if tag.default is None and tag.field != LEAVE_URL
-        )
-        or "false",
-        only=only,
-        reader_bytes=READER_BYTES,
-        **{reason.value: reason.value for reason in Reason},
-    )
-    if same_content:
-        parameters["same_content"] = same_content
-    tx.execute(statement, {"newsletter": issue["newsletter_id"], **parameters, **parameters_of_tags})
+    candidates = Candidates(tx, issue)
+    candidates.freeze(tx, same_content)
     size = _batch_size(tx)
     tx.execute("UPDATE issues SET batch_size = :size WHERE id = :issue", size=size, issue=issue["id"])
     tx.execute(_CUT, batch_size=size)
-    tx.execute(_COHORTS, issue=issue["id"], variant=variant["id"])
+    tx.execute(_COHORTS, issue=issue["id"])
     tx.execute(_BATCHES, issue=issue["id"])
     tx.execute(_DELIVERIES, issue=issue["id"], batch_size=size)
-    counts = _Counts(**tx.execute(_VERIFY, issue=issue["id"]).mappings().one())
+    sums = tx.execute(_VERIFY, issue=issue["id"]).mappings().one()
+    several = len(candidates.variants) > 1
+    elsewhere = tx.execute(_IN_ANOTHER_VARIANT, issue=issue["id"]).scalar_one() if several else 0
+    counts = _Counts(**sums, in_another_variant=elsewhere)
     if not counts.add_up():
         raise BroadsheetError(f"the freeze of issue {issue['id']} does not add up: {counts}")
     return counts
@@ -245,38 +203,6 @@ def _same_content(tx: Transaction, issue: dict[str, Any]) -> list[int]:
         issue=issue["id"],
     )
     return list(rows.scalars())
-
-
-def _field(index: int, tag: Tag) -> str:
-    """The raw value of a tag's field, as SQL over `s` (the subscriber)."""
-    if tag.field in READER_FIELDS:
-        return f"s.{tag.field}"
-    return f"(s.attributes ->> :field_{index})"
-
-
-def _values(tags: list[Tag]) -> tuple[str, dict[str, str]]:
-    """An array of the raw values in the order of the tags; links are made at the claim, and null here."""
-    if all(tag.field == LEAVE_URL for tag in tags):
-        return "NULL::text[]", {}
-    parts = ["NULL" if tag.field == LEAVE_URL else _field(i, tag) for i, tag in enumerate(tags)]
-    named = {f"field_{i}": tag.field for i, tag in enumerate(tags) if f":field_{i}" in "".join(parts)}
-    return f"ARRAY[{', '.join(parts)}]::text[]", named
-
-
-def _bytes(tags: list[Tag], marker: str) -> str:
-    """The most bytes that a reader's substitutions take: markers, and values after escaping."""
-    total = len(tags) * (len(marker) + 12)
-    parts = []
-    for i, tag in enumerate(tags):
-        if tag.field == LEAVE_URL:
-            total += len(current().public_url) + len("/u/") + TOKEN_LENGTH
-            continue
-        # An ampersand grows to five bytes in HTML, a letter by three in a link, and some letters by three in upper case.
-        growth = 3 * (1 if not tag.filters else 3) if tag.context == "url" else (6 if tag.context == "html" else 3)
-        parts.append(
-            f"greatest({growth} * octet_length(coalesce({_field(i, tag)}, '')), {growth * len((tag.default or '').encode())})"
-        )
-    return " + ".join([str(total), *parts])
 
 
 def _batch_size(tx: Transaction) -> int:

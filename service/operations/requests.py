@@ -9,6 +9,7 @@ from typing import Any
 from service.clients.sendgrid_events import ATTEMPT_ARGUMENT, DELIVERY_ARGUMENT
 from service.db import Transaction
 from service.domain.personalisation import LEAVE_URL, Tag, resolve
+from service.languages import format_day
 from service.rendering.web_version import put
 from service.settings import current
 from service.tokens import Purpose, Signer
@@ -18,7 +19,7 @@ MEDIA_ORIGIN = "https://media.invalid"
 when the service moves."""
 
 _CONTENT = """
-    SELECT c.tracked, v.id AS variant_id, i.id AS issue_id, i.marker, i.sender_name, i.sender_address, i.reply_to, i.tracking_policy,
+    SELECT c.tracked, v.id AS variant_id, v.language, i.id AS issue_id, i.marker, i.sender_name, i.sender_address, i.reply_to, i.tracking_policy,
         w.name, w.slug, w.has_archive AND i.in_archive AS has_web_version
     FROM cohorts c JOIN variants v ON v.id = c.variant_id JOIN issues i ON i.id = c.issue_id JOIN newsletters w ON w.id = i.newsletter_id
     WHERE c.id = :cohort
@@ -41,6 +42,7 @@ class Content:
 
     issue_id: int
     variant_id: int
+    language: str
     tracked: bool
     tracking_policy: str
     sender: dict[str, str]
@@ -61,6 +63,7 @@ def content_of(tx: Transaction, cohort_id: int) -> Content:
     return Content(
         issue_id=row["issue_id"],
         variant_id=row["variant_id"],
+        language=row["language"],
         tracked=row["tracked"],
         tracking_policy=row["tracking_policy"],
         sender={"email": row["sender_address"], "name": row["sender_name"]},
@@ -160,11 +163,11 @@ def substitutions(content: Content, values: list[str | None] | None, leave_url: 
             found[marker] = leave_url
             continue
         raw = values[i] if values else None
-        found[marker] = _value(tag, raw).replace(stem, "")
+        found[marker] = _value(tag, raw, content.language).replace(stem, "")
     return found
 
 
 @lru_cache(maxsize=4096)
-def _value(tag: Tag, raw: str | None) -> str:
+def _value(tag: Tag, raw: str | None, language: str) -> str:
     """A reader without a value was excluded at the freeze, so the fallback to nothing is never seen by anybody."""
-    return resolve(tag, raw) or ""
+    return resolve(tag, raw, lambda day, form: format_day(day, form, language)) or ""
