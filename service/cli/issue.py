@@ -1,5 +1,7 @@
 """Commands on issues, and `render`."""
 
+import itertools
+import re
 import sys
 from pathlib import Path
 
@@ -8,11 +10,14 @@ import click
 from service import settings
 from service.cli.frame import actor, as_json, command, fail, plain, say, show_json
 from service.cli.groups import issues, root
+from service.cli.versions import source_of, source_paths, versions_option
 from service.cli.watching import exit_code, show_issue, wait_for_ledger
 from service.domain.outcomes import Reason
 from service.errors import Invalid
 from service.operations import archiving, authoring, reporting, scheduling
+from service.operations import missing as missing_of
 from service.operations.authoring import Source
+from service.operations.authoring_variants import Variant, all_warnings
 from service.rendering.newsletter import Masthead
 from service.running import database, everything
 
@@ -23,11 +28,12 @@ issue_argument = click.argument("issue_id", metavar="ID", type=click.IntRange(1)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--newsletter", required=True, metavar="SLUG")
 @click.option("--subject", help="Else from the file: `subject:` at its head, or its first heading.")
+@versions_option
 @as_json
-def create(file: Path, newsletter: str, subject: str | None, as_json: bool) -> None:
+def create(file: Path, newsletter: str, subject: str | None, versions: tuple[str, ...], as_json: bool) -> None:
     """Create a draft from a Markdown or plain-text file, rendered and checked."""
     with database(settings.load()):
-        source = authoring.read_source(file)
+        source = source_of(file, versions)
         issue_id, rendered = authoring.create_issue(
             source, newsletter_id=authoring.find_newsletter(newsletter), actor=actor(), subject=subject
         )
@@ -109,6 +115,25 @@ def readers(issue_id: int, reason: str | None, after: int, as_json: bool) -> Non
         click.echo(f"{row['delivery']:>10}  {row['reason']:<16} {row['address'] or '(erased)'}")
     if not found:
         say("Nobody else." if after else "Nobody has been left out.")
+
+
+@command(issues, example="broadsheet issue missing 12")
+@issue_argument
+@click.option("--names", type=click.IntRange(0, 1000), default=5, show_default=True, help="How many readers to name.")
+@as_json
+def missing(issue_id: int, names: int, as_json: bool) -> None:
+    """Which tags without a default have no value for some readers, who would get no copy."""
+    with database(settings.load()):
+        found = missing_of.missing_values(issue_id, sample=names)
+    if as_json:
+        show_json({"missing": [{**vars(one), "sample": list(one.sample)} for one in found]})
+        return
+    for one in found:
+        say(f"{one.readers:,} of {one.audience:,} readers have no {plain(one.field)}:")
+        for address in one.sample:
+            click.echo(f"  {address}")
+    if not found:
+        say("Nothing: every reader has a value for every tag without a default.")
 
 
 @command(issues, "list", example="broadsheet issue list --newsletter monthly")
@@ -236,21 +261,47 @@ def unhalt() -> None:
 )
 @click.option("--subject", help="Else from the file.")
 @click.option("--field", "fields", multiple=True, help="An attribute that readers have; may be given again.")
+@versions_option
 def render(
-    file: Path, output: Path | None, text_output: Path | None, subject: str | None, fields: tuple[str, ...]
+    file: Path,
+    output: Path | None,
+    text_output: Path | None,
+    subject: str | None,
+    fields: tuple[str, ...],
+    versions: tuple[str, ...],
 ) -> None:
-    """Render a file as the mail that would be sent; needs no servers. Merge tags show their fallbacks."""
+    """Render a file as the mail that would be sent; needs no servers. Merge tags show their fallbacks.
+
+    Each further variant, by language or condition, becomes a file beside the first, such as letter.de.html.
+    """
     settings.configure(settings.load())
     _check_places(file, output, text_output)
-    source = authoring.read_source(file)
+    source = source_of(file, versions)
     masthead = Masthead(name="Your newsletter", sender_name="Your newsletter", postal_address="Your postal address")
-    rendered = authoring.render_source(source, masthead, subject=subject, fields=frozenset(fields), keep_pictures=False)
+    variants = authoring.render_variants(
+        source, masthead, subject=subject, fields=frozenset(fields), keep_pictures=False
+    )
     show_draft(source)
-    for warning in rendered.warnings:
+    for warning in all_warnings(variants):
         say(f"[yellow]![/yellow] {plain(warning)}")
-    html, text = (authoring.without_reader(rendered, part) for part in (rendered.html, rendered.text))
+    places = [(_beside(output, one, variants), _beside(text_output, one, variants)) for one in variants]
+    _check_places(file, *source_paths(versions), *itertools.chain(*places))
+    for one, (html_place, text_place) in zip(variants, places, strict=True):
+        _write_variant(one, html_place, text_place, named=len(variants) > 1)
     if output is None:
-        click.echo(html)
+        click.echo(authoring.without_reader(variants[0].rendered, variants[0].rendered.html))
+
+
+def _beside(place: Path | None, one: Variant, variants: list[Variant]) -> Path | None:
+    """Where a variant goes: the first to the place named, the others beside it, with their names."""
+    if place is None or one is variants[0]:
+        return place
+    name = re.sub(r"[^\w=-]+", "-", one.name).strip("-")
+    return place.with_name(f"{place.stem}.{name}{place.suffix}")
+
+
+def _write_variant(one: Variant, output: Path | None, text_output: Path | None, *, named: bool) -> None:
+    html, text = (authoring.without_reader(one.rendered, part) for part in (one.rendered.html, one.rendered.text))
     try:
         if output is not None:
             output.write_text(html, encoding="utf-8")
@@ -258,8 +309,9 @@ def render(
             text_output.write_text(text, encoding="utf-8")
     except OSError as error:
         fail([f"{error.filename} cannot be written: {error.strerror}."], code=2, as_json=False)
+    before = f"{plain(one.name)}: " if named else ""
     say(
-        f"{plain(authoring.without_reader(rendered, rendered.subject))}: HTML {len(html.encode()) / 1024:.1f} KB, text {len(text.encode()) / 1024:.1f} KB."
+        f"{before}{plain(authoring.without_reader(one.rendered, one.rendered.subject))}: HTML {len(html.encode()) / 1024:.1f} KB, text {len(text.encode()) / 1024:.1f} KB."
     )
 
 

@@ -12,6 +12,7 @@ from service.cli.frame import actor, as_json, command, fail, plain, say, screen
 from service.cli.groups import root
 from service.cli.issue import finish, show_draft
 from service.cli.subscribers import COLUMNS, show_report
+from service.cli.versions import source_of, versions_option
 from service.cli.watching import wait_for_ledger
 from service.errors import Conflict, Invalid, NotFound
 from service.operations import authoring, importing, repeating, scheduling
@@ -40,6 +41,7 @@ from service.settings import Settings
 @click.option("--subject", help="Else from the file.")
 @click.option("--from", "sender_address", help="Sender of a new newsletter.")
 @click.option("--postal-address", help="Postal address of a new newsletter.")
+@versions_option
 @click.option("--encoding", help="Of the CSV file, when it is not UTF-8.")
 @click.option(
     "--timeout", type=click.FloatRange(1), default=900, show_default=True, help="Seconds to wait for the ledger."
@@ -57,6 +59,7 @@ def send(
     people: Path,
     newsletter: str,
     subject: str | None,
+    versions: tuple[str, ...],
     timeout: float,
     again: int | None,
     yes: bool,
@@ -67,7 +70,7 @@ def send(
 
     Run again with the same text, it sends nothing to anybody who has it.
     """
-    source = authoring.read_source(file)
+    source = source_of(file, versions)
     with everything(settings.load()) as running:
         newsletter_id = _newsletter(running.settings, newsletter, words["sender_address"], words["postal_address"])
         import_id = _import(people, newsletter_id, words)

@@ -58,8 +58,9 @@ def show_issue(found: dict[str, Any]) -> None:
     """Ledger, events, and what a person must decide, for the eye."""
     issue, ledger = found["issue"], found["ledger"]
     say(
-        f"[bold]{plain(issue['subject'])}[/bold]  issue {issue['id']}, {issue['state']}, HTML {issue['html_bytes'] / 1024:.0f} KB"
+        f"[bold]{plain(issue['subject'])}[/bold]  issue {issue['id']}, {issue['state']}, HTML {issue['html_bytes'] / 1024:.0f} KB, content {issue['content_hash'][:16]}"
     )
+    _show_variants(found["variants"])
     table = Table(box=None, padding=(0, 3, 0, 0), show_header=False)
     table.add_row("Readers meant", f"{ledger['candidates']:,}", "")
     table.add_row(
@@ -92,6 +93,12 @@ def show_issue(found: dict[str, Any]) -> None:
             f"[yellow]Batch {batch['batch']}[/yellow]: {batch['readers']:,} readers, {plain(batch['reason'] or '')}; armed {batch['armed_at']}, "
             f"{batch['readers_with_events']} of them with events. `broadsheet issue resolve {batch['batch']} --sent|--not-sent --reason …`"
         )
+
+
+def _show_variants(variants: list[dict[str, Any]]) -> None:
+    if len(variants) > 1:
+        for one in variants:
+            say(f"{one['readers']:>12,} readers  {plain(one['name'])}: {plain(one['subject'])}")
 
 
 def exit_code(found: dict[str, Any]) -> int:

@@ -9,7 +9,7 @@ import html
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Literal
 from urllib.parse import quote
@@ -128,6 +128,13 @@ def resolve(tag: Tag, raw: str | None, write: DateWriter = iso) -> str | None:
     if tag.context == "url":
         return quote(value, safe="")
     return html.escape(value) if tag.context == "html" else value
+
+
+def on_day(tag: Tag, day: date, write: DateWriter) -> Tag:
+    """The tag as who reads without being a reader sees it: `today` is the day of the issue."""
+    if tag.field != TODAY:
+        return tag
+    return replace(tag, filters=(), default=resolve(replace(tag, context="text"), day.isoformat(), write))
 
 
 def _date(value: str, form: str, write: DateWriter) -> str:

@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from service.domain.personalisation import Tag
-from service.languages import mark, say
+from service.domain.personalisation import Tag, on_day
+from service.languages import format_day, mark, say
 from service.operations.requests import MEDIA_ORIGIN
 from service.rendering.finishing import slug as slugged
 from service.rendering.webpage import WebPage, Words, impersonal, web_page
@@ -28,11 +28,12 @@ class Entry:
     language: str
     published_at: datetime
     published_on: date
+    named: str = field(default="", kw_only=True)
 
     @property
     def tail(self) -> str:
         """What follows the id in the address: for who reads it, never for who looks the issue up."""
-        return "-".join(filter(None, (self.published_on.isoformat(), _title_slug(self.title))))
+        return "-".join(filter(None, (self.published_on.isoformat(), _title_slug(self.named or self.title))))
 
     @property
     def path(self) -> str:
@@ -51,7 +52,7 @@ class Article(Entry):
 
 def entry_of(row: Mapping[str, Any]) -> Entry:
     """An issue of the archive, from its row."""
-    tags = [Tag.from_json(tag) for tag in row["tags"]]
+    tags = _tags(row)
     return Entry(
         issue_id=row["id"],
         slug=row["slug"],
@@ -60,6 +61,7 @@ def entry_of(row: Mapping[str, Any]) -> Entry:
         language=row["language"],
         published_at=row["prepared_at"],
         published_on=_day(row["prepared_at"], row["time_zone"]),
+        named=row.get("named", ""),
     )
 
 
@@ -72,13 +74,21 @@ def article_of(row: Mapping[str, Any], *, base: str = "") -> Article:
 
     page = web_page(
         row["html"],
-        [Tag.from_json(tag) for tag in row["tags"]],
+        _tags(row),
         language=entry.language,
         media=served,
         words=_words(entry.language),
         base=f"{base}{entry.path}" if base else "",
     )
     return Article(**vars(entry), page=page, newer=None, older=None, changed_at=entry.published_at)
+
+
+def _tags(row: Mapping[str, Any]) -> list[Tag]:
+    day = _day(row["prepared_at"], row["time_zone"])
+    return [
+        on_day(Tag.from_json(tag), day, lambda value, form: format_day(value, form, row["language"]))
+        for tag in row["tags"]
+    ]
 
 
 def _words(language: str) -> Words:

@@ -4,11 +4,13 @@ Shows what was frozen, with nobody's values in it. What is not public is NotFoun
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from service.db import Transaction, transaction
+from service.domain.choosing import preferred
 from service.errors import NotFound
 from service.operations.archive_entries import Article, Entry, article_of, entry_of
 from service.operations.auditing import audit
@@ -24,7 +26,7 @@ _FOOTER = "_" * WIDTH
 _PUBLIC = """
     SELECT DISTINCT ON (i.content_hash) i.id, i.content_hash, i.prepared_at, v.id AS variant_id, v.language, v.subject, v.preheader, v.tags,
         w.slug, w.time_zone, w.name AS newsletter
-    FROM issues i JOIN newsletters w ON w.id = i.newsletter_id JOIN variants v ON v.issue_id = i.id AND v.name = 'default'
+    FROM issues i JOIN newsletters w ON w.id = i.newsletter_id JOIN variants v ON v.issue_id = i.id AND v.position = 0
     WHERE w.slug = :slug AND w.has_archive AND i.in_archive AND i.prepared_at IS NOT NULL
       AND (i.state <> 'cancelled' OR EXISTS (
           SELECT FROM batches b WHERE b.issue_id = i.id AND b.state IN ('sending', 'accepted', 'unknown')))
@@ -42,6 +44,9 @@ _SAME_CONTENT = """
 """
 _ENTRIES = f"SELECT * FROM ({_PUBLIC}) shown"
 _ARTICLES = f"SELECT *, (SELECT t.html FROM variants t WHERE t.id = variant_id) AS html FROM ({_PUBLIC}) shown"
+_VERSIONS = """
+    SELECT language, subject, preheader, tags, html FROM variants WHERE issue_id = :issue AND plain ORDER BY position
+"""
 _NEWEST_FIRST = "ORDER BY prepared_at DESC, id DESC"
 
 
@@ -121,13 +126,14 @@ def publication(slug: str) -> Publication:
     return Publication(**rows[0])
 
 
-def read(slug: str, issue_id: int) -> Article:
-    """An issue with its neighbours. Where the same content went out before, it is that issue. Raises NotFound."""
+def read(slug: str, issue_id: int, *, languages: Sequence[str] = ()) -> Article:
+    """An issue with its neighbours, in the first of these languages that it has, else in the newsletter's; and as somebody reads
+    it of whom nothing is known. Where the same content went out before, it is that issue. Raises NotFound."""
     with transaction() as tx:
         rows = _rows(tx, f"{_ARTICLES} WHERE content_hash = ({_SAME_CONTENT})", slug=slug, issue=issue_id)
         if not rows:
             raise _not_found()
-        article = article_of(rows[0])
+        article = article_of(_in_language(tx, rows[0], languages))
         newer, older = (_neighbour(tx, article, before=before) for before in (False, True))
         changed_at = tx.execute(f"SELECT max(prepared_at) FROM ({_PUBLIC}) shown", slug=slug).scalar_one()
     return replace(article, newer=newer, older=older, changed_at=changed_at)
@@ -196,6 +202,14 @@ def _neighbour(tx: Transaction, article: Entry, *, before: bool) -> Entry | None
         id=article.issue_id,
     )
     return entry_of(rows[0]) if rows else None
+
+
+def _in_language(tx: Transaction, row: dict[str, Any], languages: Sequence[str]) -> dict[str, Any]:
+    """The row with the words of the version that is wanted most."""
+    versions = _rows(tx, _VERSIONS, issue=row["id"]) if languages else []
+    if not (number := preferred(languages, [version["language"] for version in versions])):
+        return row
+    return {**row, **versions[number], "named": entry_of(row).title}
 
 
 def _rows(tx: Transaction, statement: str, **words: object) -> list[dict[str, Any]]:

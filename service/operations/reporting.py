@@ -5,7 +5,9 @@ from typing import Any
 
 from service.db import Transaction, transaction
 from service.domain.events import EventType
+from service.domain.personalisation import Tag
 from service.errors import NotFound
+from service.rendering.webpage import impersonal
 
 # Over the leaves: what is left of a batch's size shares the batch's state; a split batch's readers are its children's.
 _BATCHES = """
@@ -99,6 +101,27 @@ def unknown_batches(tx: Transaction, issue_id: int) -> list[dict[str, Any]]:
     ]
 
 
+def variants(tx: Transaction, issue_id: int) -> list[dict[str, Any]]:
+    """An issue's variants, and how many readers the batches of each are meant for; none before it is prepared."""
+    rows = tx.execute(
+        """SELECT v.name, v.language, v.subject, v.tags, octet_length(v.html) AS html_bytes, (
+               SELECT coalesce(sum(b.size), 0) FROM batches b JOIN cohorts c ON c.id = b.cohort_id
+               WHERE b.issue_id = v.issue_id AND c.variant_id = v.id AND b.state <> 'split') AS readers
+           FROM variants v WHERE v.issue_id = :issue ORDER BY v.position, v.id""",
+        issue=issue_id,
+    )
+    return [
+        {
+            "name": row.name,
+            "language": row.language,
+            "subject": impersonal(row.subject, [Tag.from_json(tag) for tag in row.tags]),
+            "html_bytes": row.html_bytes,
+            "readers": int(row.readers),
+        }
+        for row in rows
+    ]
+
+
 def halted(tx: Transaction) -> str | None:
     """Why nothing at all is sent just now, if so."""
     reason: str | None = tx.execute(
@@ -114,7 +137,7 @@ def show(issue_id: int) -> dict[str, Any]:
         tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         row = (
             tx.execute(
-                """SELECT i.*, v.html, v.text, w.slug FROM issues i JOIN variants v ON v.issue_id = i.id JOIN newsletters w ON w.id = i.newsletter_id
+                """SELECT i.*, v.html, v.text, w.slug FROM issues i JOIN variants v ON v.issue_id = i.id AND v.position = 0 JOIN newsletters w ON w.id = i.newsletter_id
                WHERE i.id = :issue""",
                 issue=issue_id,
             )
@@ -137,6 +160,7 @@ def show(issue_id: int) -> dict[str, Any]:
                 "text_bytes": len(row["text"].encode()),
                 "content_hash": bytes(row["content_hash"]).hex(),
             },
+            "variants": variants(tx, issue_id),
             "ledger": ledger(tx, issue_id),
             "events": events(tx, issue_id),
             "requests": int(requests),

@@ -20,7 +20,7 @@ when the service moves."""
 
 _CONTENT = """
     SELECT c.tracked, v.id AS variant_id, v.language, i.id AS issue_id, i.marker, i.sender_name, i.sender_address, i.reply_to, i.tracking_policy,
-        w.name, w.slug, w.has_archive AND i.in_archive AS has_web_version
+        (SELECT m.language FROM variants m WHERE m.issue_id = i.id ORDER BY m.position LIMIT 1) AS own_language, w.name, w.slug, w.has_archive AND i.in_archive AS has_web_version
     FROM cohorts c JOIN variants v ON v.id = c.variant_id JOIN issues i ON i.id = c.issue_id JOIN newsletters w ON w.id = i.newsletter_id
     WHERE c.id = :cohort
 """
@@ -101,8 +101,12 @@ _variant = _Variants(8).get
 
 
 def _web_version(row: dict[str, Any]) -> str | None:
-    """The issue's page in the archive, the same for everybody; None where it is not public: no mail leads to nothing."""
-    return f"{current().public_url}/n/{row['slug']}/{row['issue_id']}" if row["has_web_version"] else None
+    """The issue's page in the archive, the same for everybody who got this language; None where it is not public: no mail leads
+    to nothing."""
+    if not row["has_web_version"]:
+        return None
+    asked = "" if row["language"] == row["own_language"] else f"?lang={row['language']}"
+    return f"{current().public_url}/n/{row['slug']}/{row['issue_id']}{asked}"
 
 
 def _load(tx: Transaction, variant_id: int, marker: str, web_version: str | None) -> _Loaded:

@@ -45,7 +45,7 @@ def short(slug: str, issue: int) -> Response:
 @blueprint.get(f"/n/<slug>/<int(max={LARGEST_ID}):issue>/<tail>")
 def issue(slug: str, issue: int, tail: str) -> Response:
     """An issue. Date and title in the address are for people: whatever they are, they lead to the right ones. Raises NotFound."""
-    article = archiving.read(slug, issue)
+    article = archiving.read(slug, issue, languages=_languages())
     if (article.issue_id, article.tail) != (issue, tail):
         return _moved(article, issue)
     base = current().public_url
@@ -59,6 +59,12 @@ def issue(slug: str, issue: int, tail: str) -> Response:
         canonical=base + article.path,
         picture=f"{base}{picture}" if picture else None,
     )
+
+
+def _languages() -> list[str]:
+    """What the visitor reads: what they chose here or their mail's link says, else what their browser asks for."""
+    asked = request.args.get("lang")
+    return [*([asked] if asked else []), *(tag for tag, _quality in request.accept_languages)]
 
 
 def _moved(article: Article, asked: int) -> Response:
