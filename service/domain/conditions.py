@@ -55,9 +55,10 @@ class Piece:
 
 @dataclass(frozen=True)
 class Template:
-    """A text read: its pieces, and each condition with the first line that asks it."""
+    """A text read: its pieces, the number of its last line, and each condition with the first line that asks it."""
 
     pieces: tuple[Piece, ...]
+    end: int
     conditions: dict[Condition, int]
     errors: tuple[TagError, ...]
 
@@ -80,7 +81,7 @@ class Template:
             text.append(piece.text)
             begins = piece.text.endswith("\n")
         if begins:
-            lines.append(self.pieces[-1].line if self.pieces else 1)
+            lines.append(self.end)
         return "".join(text), tuple(lines)
 
 
@@ -138,7 +139,7 @@ class _Reader:
             ]
         if self._blocks > MAX_BLOCKS:
             self._errors.append(TagError(number, f"more than {MAX_BLOCKS} conditional blocks; make two issues of it"))
-        return Template(tuple(self._pieces), self._conditions, tuple(self._errors))
+        return Template(tuple(self._pieces), len(lines), self._conditions, tuple(self._errors))
 
     def _line(self, line: str, number: int, end: str) -> None:
         found, words_or_tags = False, list(self._cut(line, number))
