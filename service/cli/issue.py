@@ -44,8 +44,9 @@ def create(file: Path, newsletter: str, subject: str | None, versions: tuple[str
     if as_json:
         show_json(found)
     else:
+        several = f", {len(found['variants'])} variants" if len(found["variants"]) > 1 else ""
         say(
-            f"Issue [bold]{issue_id}[/bold] created: {plain(authoring.without_reader(rendered, rendered.subject))}. Next: `broadsheet issue send {issue_id} --wait`"
+            f"Issue [bold]{issue_id}[/bold] created: {plain(authoring.without_reader(rendered, rendered.subject))}{several}. Next: `broadsheet issue send {issue_id} --wait`"
         )
 
 

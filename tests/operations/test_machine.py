@@ -4,6 +4,7 @@ the provider took is never doubted, and nobody gets two copies or one after leav
 import time
 import zlib
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import hypothesis.strategies as st
@@ -23,14 +24,28 @@ from service import queue
 from service.db import transaction
 from service.domain.outcomes import Answer, Verdict
 from service.errors import Conflict
-from service.operations import leaving, preparing, reporting, scheduling, sending, suppressing, sweeping, tracking
+from service.operations import (
+    authoring,
+    leaving,
+    preparing,
+    reporting,
+    scheduling,
+    sending,
+    suppressing,
+    sweeping,
+    tracking,
+)
+from service.operations.authoring import Source
 from service.operations.sending import Claim
 from service.settings import Settings, configure
 from service.tokens import Purpose, Signer
-from tests.builders import a_newsletter, an_issue, people, readers
+from tests.builders import a_newsletter, people, readers
 from tests.conftest import empty
 
 READERS = 12
+# In German or English, for who has a last name or not: four variants, in batches of three.
+TEXT = "# News\n\nEnglish{% if last_name %} for {{ last_name }}{% endif %}.\n"
+GERMAN = "# Neues\n\nDeutsch{% if last_name %} für {{ last_name }}{% endif %}.\n"
 REFUSALS = [
     Answer.READERS_REJECTED, Answer.UNNAMED_REJECTED, Answer.TOO_LARGE, Answer.SUBSTITUTIONS_REJECTED, Answer.THROTTLED,
     Answer.NOT_CONNECTED, Answer.UNAUTHORISED, Answer.REQUEST_REJECTED, Answer.UNKNOWN,
@@ -49,15 +64,27 @@ class Sending(RuleBasedStateMachine):
         self.copies: dict[int, int] = {}
         self.gone: set[int] = set()
 
-    @initialize(tracked=st.integers(0, READERS))
-    def begin(self, tracked: int) -> None:
+    @initialize(tracked=st.integers(0, READERS), kinds=st.lists(st.integers(0, 3), min_size=READERS, max_size=READERS))
+    def begin(self, tracked: int, kinds: list[int]) -> None:
         empty()
         queue.use(lambda name, arguments: None)
         newsletter = a_newsletter()
         everybody = people(READERS)
         self.subscriptions = readers(newsletter, everybody[:tracked], tracking="agreed") if tracked else []
         self.subscriptions += readers(newsletter, everybody[tracked:]) if tracked < READERS else []
-        self.issue = an_issue(newsletter)
+        with transaction() as tx:
+            for subscription, kind in zip(self.subscriptions, kinds, strict=True):
+                tx.execute(
+                    """UPDATE subscribers SET language = :language, last_name = :name
+                       WHERE id = (SELECT subscriber_id FROM subscriptions WHERE id = :id)""",
+                    language="de" if kind % 2 else "",
+                    name="Lin" if kind > 1 else "",
+                    id=subscription,
+                )
+        self.kinds = dict(zip(self.subscriptions, kinds, strict=True))
+        german = Source(GERMAN, Path("/nonexistent"))
+        source = Source(TEXT, Path("/nonexistent"), versions={"de": german})
+        self.issue, _ = authoring.create_issue(source, newsletter_id=newsletter, actor="test")
         scheduling.schedule(self.issue, actor="test")
         assert preparing.prepare(self.issue)
 
@@ -73,6 +100,10 @@ class Sending(RuleBasedStateMachine):
                 assert not self.gone & {reader.subscription_id for reader in claim.readers}, (
                     "nobody who has left is claimed"
                 )
+                for reader in claim.readers:
+                    kind = self.kinds[reader.subscription_id]
+                    assert ("Deutsch" in claim.content.text) == bool(kind % 2), "everybody gets their own variant"
+                    assert (len(claim.content.tags) > 2) == (kind > 1)
                 self.claims.append(claim)
 
     @precondition(lambda self: self.claims)
@@ -123,6 +154,16 @@ class Sending(RuleBasedStateMachine):
             )
             tx.execute("UPDATE batches SET not_before = NULL, rung_at = NULL WHERE state = 'pending'")
         sweeping.sweep_sending()
+
+    @rule(which=st.integers(0, READERS - 1))
+    def change_what_is_known(self, which: int) -> None:
+        """After the freeze, which decides the variant."""
+        with transaction() as tx:
+            tx.execute(
+                """UPDATE subscribers SET language = CASE language WHEN 'de' THEN '' ELSE 'de' END, last_name = 'Other'
+                   WHERE id = (SELECT subscriber_id FROM subscriptions WHERE id = :id)""",
+                id=self.subscriptions[which],
+            )
 
     @rule(which=st.integers(0, READERS - 1))
     def leave(self, which: int) -> None:
