@@ -72,14 +72,16 @@ def test_an_issue_in_two_languages_is_created_shown_sent_and_asked_about(
 
 
 def test_who_lacks_a_value_is_named(broadsheet: Commands, folder: Path, newsletter: str) -> None:
+    (folder / "people.csv").write_text("email,first_name\nann@readers.example,Ann\neve@readers.example,\n")
+    broadsheet("subscribers", "import", folder / "people.csv", "--newsletter", newsletter, "--consent", "x").succeeded()
     (folder / "letter.md").write_text("# News\n\nDear {{ first_name }} {{ last_name }}.\n")
     issue = broadsheet("issue", "create", folder / "letter.md", "--newsletter", newsletter, "--json").succeeded().json["issue"]["id"]  # fmt: skip
     found = broadsheet("issue", "missing", issue, "--json", "--names", "1").succeeded().json["missing"]
     assert {one["field"]: (one["readers"], one["audience"], len(one["sample"])) for one in found} == {
-        "first_name": (1, 2, 1),
-        "last_name": (2, 2, 1),
+        "first_name": (1, 3, 1),
+        "last_name": (3, 3, 1),
     }
     told = broadsheet("issue", "missing", issue).succeeded()
-    assert "1 of 2 readers have no first_name:" in told.err
-    assert "bob@readers.example" in told.out
+    assert "1 of 3 readers have no first_name:" in told.err
+    assert "eve@readers.example" in told.out
     assert "There is no issue 999999" in broadsheet("issue", "missing", "999999").refused()[0]
