@@ -48,6 +48,7 @@ def render_all(
                 fields=fields,
                 pictures=found,
                 lines=one.lines,
+                known=one.known,
             )
             rendered.append(Variant(one.name, one.language, one.alternatives, one.plain, page))
         except RenderError as error:

@@ -176,8 +176,8 @@ class Fields:
         return " OR ".join(asked) or "false"
 
     def lacks(self, tag: Tag) -> str:
-        """Whether the reader has no value for the tag."""
-        return f"coalesce({self.value(tag)}, '') = ''"
+        """Whether the reader has no value for the tag; blanks are none, as they are to conditions."""
+        return f"btrim(coalesce({self.value(tag)}, ''), CAST({self.parameter(SPACE)} AS text)) = ''"
 
     def bytes(self, tags: tuple[Tag, ...], marker: str) -> str:
         """The most bytes that a reader's substitutions take: markers, and values after escaping."""

@@ -97,7 +97,7 @@ class _Variants:
         return found
 
 
-_variant = _Variants(8).get
+_variant = _Variants(32).get
 
 
 def _web_version(row: dict[str, Any]) -> str | None:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from lxml.html import HtmlElement
 
-from service.domain.personalisation import SYSTEM_FIELDS, Tag
+from service.domain.personalisation import SYSTEM_FIELDS, TODAY, Tag
 from service.rendering import commonmark, design, finishing, headline, inlining, textpart
 from service.rendering import pictures as picturing
 from service.rendering.design import Masthead
@@ -72,12 +72,13 @@ def render(
     fields: Iterable[str] = (),
     pictures: Mapping[str, Picture] = MappingProxyType({}),
     lines: Sequence[int] = (),
+    known: Iterable[str] = (),
 ) -> Rendered:
     """Render one version of an issue. The same arguments give the same bytes.
 
     `subject` comes before the front matter's, and that before the first heading. `fields` are the attributes that tags
     may name beside first_name, last_name and language. `pictures` has an entry for each of `local_pictures`.
-    `lines` are the author's own numbers, where conditions took lines out.
+    `lines` are the author's own numbers, where conditions took lines out; `known` are fields that each of its readers has.
     Raises RenderError with all problems.
     """
     findings = Findings(lines)
@@ -91,7 +92,7 @@ def render(
     _check_size(inlined, findings)
     rendered_subject = placements.place(draft.head.subject, "text")
     preheader = placements.place(draft.head.preheader, "text")
-    _warn_of_missing_defaults(placements.tags, findings)
+    _warn_of_missing_defaults(placements.tags, {*SYSTEM_FIELDS, TODAY, *known}, findings)
     return Rendered(rendered_subject, preheader, inlined, text, placements.tags, findings.warnings)
 
 
@@ -148,9 +149,9 @@ def _check_size(page: str, findings: Findings) -> None:
         )
 
 
-def _warn_of_missing_defaults(tags: tuple[Tag, ...], findings: Findings) -> None:
+def _warn_of_missing_defaults(tags: tuple[Tag, ...], known: set[str], findings: Findings) -> None:
     for tag in tags:
-        if tag.default is None and tag.field not in SYSTEM_FIELDS:
+        if tag.default is None and (tag.field not in known or (tag.is_date and tag.field != TODAY)):
             findings.warning(
                 f"{{{{ {tag.field} }}}} has no default: readers without one get no copy; write"
                 f' {{{{ {tag.field} | default: "…" }}}} to reach them too'

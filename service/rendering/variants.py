@@ -38,6 +38,7 @@ class Unrendered:
     markdown: str
     lines: tuple[int, ...]
     subject: str | None
+    known: frozenset[str]
 
 
 def variants_of(texts: Mapping[str, Text], fields: Iterable[str]) -> list[Unrendered]:
@@ -109,7 +110,13 @@ def _of_language(language: str, languages: list[str], reading: _Reading) -> Iter
         plain = (markdown, subject) == next(iter(alike))
         asked = tuple(alternatives) if len(alike) > 1 else ()
         name = _name(language, alternatives[0], cases)
-        yield Unrendered(name, language, asked, plain, markdown, lines[markdown, subject], subject)
+        had = frozenset(field for field in cases if all(_has(one[field], cases[field]) for one in alternatives))
+        yield Unrendered(name, language, asked, plain, markdown, lines[markdown, subject], subject, had)
+
+
+def _has(case: str, cases: list[str]) -> bool:
+    """Whether a reader of that case has a value at all."""
+    return case not in (EMPTY, OTHER) or (case == OTHER and EMPTY in cases)
 
 
 def _kept(template: Template, alternative: Alternative) -> tuple[int, ...]:

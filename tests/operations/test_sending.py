@@ -312,7 +312,9 @@ def test_readers_without_a_value_for_a_tag_without_fallback_are_excluded_and_cou
     drain: Drain, sandbox: Sandbox
 ) -> None:
     newsletter = a_newsletter()
-    readers(newsletter, people(3), names={"reader00001@readers.example": "Mei"})
+    readers(
+        newsletter, people(3), names={"reader00001@readers.example": "Mei", "reader00002@readers.example": " \u3000"}
+    )
     issue = an_issue(newsletter, "# News\n\nDear {{ first_name }}, hello.\n")
     scheduling.schedule(issue, actor="test")
     drain()

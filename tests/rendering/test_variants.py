@@ -145,9 +145,23 @@ def test_each_version_speaks_its_own_language() -> None:
 
 
 def test_warnings_about_all_variants_are_said_once_and_others_with_their_variant() -> None:
-    said = all_warnings(variants({"en": TWO}))
+    said = all_warnings(variants({"en": TWO.replace("{{ organisation }}", "{{ organisation }}, {{ first_name }}")}))
     assert [one for one in said if "preheader" in one and "(in" not in one]
-    assert [one for one in said if "{{ organisation }} has no default" in one and one.endswith("(in en/organisation)")]
+    assert [one for one in said if "{{ first_name }} has no default" in one and one.endswith("(in en/organisation)")]
+
+
+def test_nobody_is_warned_of_a_value_that_the_condition_has_asked_for() -> None:
+    text = (
+        "{% if organisation %}{{ organisation }}{% endif %} {{ today }}"
+        ' {% if office == "X" %}{{ office }}{% endif %} {% if not city %}{{ city }}{% endif %}'
+        ' {% if role %}{{ role | date: "long" }}{% endif %}'
+    )
+    said = "\n".join(all_warnings(variants({"en": f"# x\n\n{text}\n"})))
+    assert "{{ organisation }}" not in said
+    assert "{{ today }}" not in said
+    assert "{{ office }}" not in said
+    assert "{{ city }} has no default" in said
+    assert "{{ role }} has no default" in said, "it may be no day"
 
 
 def test_the_hash_of_one_variant_is_what_it_was_and_several_have_one_that_says_who_gets_which() -> None:
