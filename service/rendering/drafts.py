@@ -4,8 +4,8 @@ It recognises by shape, never by words, loses no word, and reports what it took 
 """
 
 from bisect import bisect_left
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from service.rendering.drafts_blocks import Piece, blocks, is_item
 from service.rendering.drafts_contents import Contents, find_contents
@@ -30,11 +30,13 @@ _LONGEST_LEAD = 250
 
 @dataclass(frozen=True)
 class Draft:
-    """Markdown with footnotes, the title if there is one, and a report whose lines count from 1 in the input."""
+    """Markdown with footnotes, the title if there is one, and a report whose lines count from 1 in the input. `pictures` are
+    those that came inside the file, by the names under which the Markdown shows them."""
 
     markdown: str
     title: str | None
     report: tuple[Note, ...]
+    pictures: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def draft_from_text(text: str) -> Draft:

@@ -29,10 +29,17 @@ _URL = re.compile(r"https?://|@\S+\.\S")
 
 @dataclass(frozen=True)
 class Note:
-    """A line of the report: what was recognised, or left as a paragraph and why. `line` counts from 1 in the input."""
+    """A line of the report: what was recognised, or left as a paragraph and why. `line` counts from 1 in the input; `place`
+    says where in words, when a line's number would tell an author nothing."""
 
     line: int
     text: str
+    place: str = ""
+
+    @property
+    def where(self) -> str:
+        """The place, for people."""
+        return self.place or f"line {self.line}"
 
 
 @dataclass(frozen=True)
