@@ -16,8 +16,10 @@ from service.rendering.incoming_pictures import Pictures
 from service.rendering.incoming_reading import Reader
 from service.rendering.incoming_report import Report
 from service.rendering.incoming_tags import Tags
+from service.rendering.incoming_tree import texts
 from service.rendering.problems import RenderError
 
+_PRIVATE = re.compile(r"[\U000f0000-\U0010ffff]")
 _INVISIBLE = re.compile(r"[\u00ad\u200b\u2060\ufeff\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -39,16 +41,17 @@ def draft_of(
     stem: str,
     *,
     given: Mapping[str, bytes] | None = None,
-    starts: Mapping[str, int] | None = None,
+    counts: Mapping[str, int] | None = None,
     remarks: Mapping[str, str] | None = None,
 ) -> Draft:
-    """The draft of a parsed page. `given`, `starts`, `remarks`: what came with it beside the HTML, by name or character."""
+    """The draft of a parsed page. What came with it beside the HTML, by name or by the private character at its place: pictures
+    (`given`), the counts of items (`counts`), and what is to be told there (`remarks`)."""
     body, classes = cleaned(page, report)
-    _drop_invisible(body, report, remarks or {})
+    _drop_invisible(body, report, counts or {}, remarks or {})
     incoming_lists.mend(body, report)
     notes = incoming_notes.take_out(body, report)
     tags, pictures = Tags(), Pictures(report, stem, given)
-    reader = Reader(report, tags, pictures, notes, classes, starts or {})
+    reader = Reader(report, tags, pictures, notes, classes)
     blocks, words = reader.document(body)
     blocks = _levelled(blocks, report)
     if not blocks:
@@ -59,22 +62,24 @@ def draft_of(
     return Draft(written, title, report.notes(), pictures.taken)
 
 
-def _drop_invisible(body: HtmlElement, report: Report, remarks: Mapping[str, str]) -> None:
-    """Take invisible characters out of all texts, and what was to be said at a place, and say it there."""
-    for element in body.iter():
-        for name in ("text", "tail"):
-            text = getattr(element, name)
-            if not text or (text.isascii() and text.isprintable()):
-                continue
-            place = element if name == "text" else element.getparent()
-            for letter in text if remarks else ():
-                if letter in remarks:
-                    report.at(place, remarks[letter])
-                    text = text.replace(letter, "", 1)
-            clean = _INVISIBLE.sub("", text)
-            if len(clean) != len(text):
-                report.counted("invisible", place, "invisible characters (soft hyphens and the like) were taken out")
-            setattr(element, name, clean)
+def _drop_invisible(body: HtmlElement, report: Report, counts: Mapping[str, int], remarks: Mapping[str, str]) -> None:
+    """Take invisible characters out of all texts; counts go to their items, and what was to be told at a place is told."""
+    for element, name, text in list(texts(body)):
+        if text.isascii() and text.isprintable():
+            continue
+        place = element if name == "text" else element.getparent()
+        for letter in _PRIVATE.findall(text):
+            if letter in remarks:
+                report.at(place, remarks[letter])
+            elif letter in counts:
+                item = next((up for up in (place, *place.iterancestors()) if up.tag == "li"), None)
+                if item is not None and item.get("value") is None:
+                    item.set("value", str(counts[letter]))
+        plain = _PRIVATE.sub("", text)
+        clean = _INVISIBLE.sub("", plain)
+        if len(clean) != len(plain):
+            report.counted("invisible", place, "invisible characters (soft hyphens and the like) were taken out")
+        setattr(element, name, clean)
 
 
 def _levelled(blocks: Sequence[Block], report: Report) -> list[Block]:

@@ -17,16 +17,51 @@ from service.rendering.incoming_tree import words
 
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _CONTAINERS = frozenset(
-    "p div body section article main header footer nav aside address figure figcaption center details summary fieldset"
-    " legend hgroup search menu dir dl dt dd li td th tr tbody thead tfoot caption".split()
+    [
+        "p",
+        "div",
+        "body",
+        "section",
+        "article",
+        "main",
+        "header",
+        "footer",
+        "nav",
+        "aside",
+        "address",
+        "figure",
+        "figcaption",
+    ]
 )
+_CONTAINERS |= {
+    "center",
+    "details",
+    "summary",
+    "fieldset",
+    "legend",
+    "hgroup",
+    "search",
+    "menu",
+    "dir",
+    "dl",
+    "dt",
+    "dd",
+    "li",
+    "td",
+    "th",
+    "tr",
+    "tbody",
+    "thead",
+    "tfoot",
+    "caption",
+}
 BLOCKS = _CONTAINERS | frozenset([*_HEADINGS, "ul", "ol", "table", "blockquote", "pre", "hr"])
 _STYLED = {"MsoTitle": "h1", "Title": "h1", "title": "h1", "MsoQuote": "blockquote", "MsoIntenseQuote": "blockquote"}
 _CAPTIONS = frozenset(["MsoCaption", "caption"])
 
 
 class Reader:
-    """Reads one document. `starts`: counts that lists go on from, by the private character at the head of their item."""
+    """Reads one document."""
 
     def __init__(
         self,
@@ -35,14 +70,12 @@ class Reader:
         pictures: Pictures,
         notes: Notes,
         classes: Mapping[str, Mapping[str, str]],
-        starts: Mapping[str, int],
     ) -> None:
         self.report = report
         self.tags = tags
         self._pictures = pictures
         self._notes = notes
         self._classes = classes
-        self._starts = starts
         self._holding: set[HtmlElement] = set()
         self._headings: dict[str, str] = {}
 
@@ -147,8 +180,7 @@ class Reader:
                     items.append(blocks)
                 continue
             if start is not None and not items:
-                first = words(node).lstrip()[:1]
-                start = self._starts.get(first, _integer(node.get("value"), start))
+                start = _integer(node.get("value"), start)
             if item := self.blocks(node, self._looks(node, looks, style_of(node, self._classes)), link):
                 items.append(item)
         return [Listing(start, items)] if items else []

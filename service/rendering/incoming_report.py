@@ -6,7 +6,7 @@ from service.rendering.drafts_lines import Note
 from service.rendering.incoming_tree import first_words
 
 _LONGEST_QUOTE = 48
-_PLACES = frozenset(["p", "li", "td", "th", "h1", "h2", "h3", "h4", "h5", "h6", "div", "figure", "blockquote", "body"])
+_PLACES = frozenset(["p", "li", "td", "th", "h1", "h2", "h3", "h4", "h5", "h6", "div", "figure", "blockquote", "table"])
 
 
 def quoted(text: str) -> str:
@@ -56,13 +56,13 @@ class Report:
 def _near(element: HtmlElement) -> str:
     """The first words of the paragraph that holds the element, or of what stands before it."""
     at: HtmlElement | None = element
-    while at is not None:
-        if at.tag in _PLACES and (words := quoted(first_words(at, _LONGEST_QUOTE))):
-            return words
+    while at is not None and at.tag != "body":
+        if (at is element or at.tag in _PLACES) and (near := quoted(first_words(at, _LONGEST_QUOTE))):
+            return near
         before = at.getprevious()
-        while before is not None and at.tag in _PLACES:
-            if isinstance(before.tag, str) and (words := quoted(first_words(before, _LONGEST_QUOTE))):
-                return words
+        while before is not None and (at is element or at.tag in _PLACES):
+            if isinstance(before.tag, str) and (near := quoted(first_words(before, _LONGEST_QUOTE))):
+                return near
             before = before.getprevious()
         at = at.getparent()
     return ""
