@@ -169,6 +169,7 @@ def _guard_marks(tokens: Sequence[_Token]) -> None:
 def _failing(tokens: Sequence[_Token]) -> int | None:
     """A pair whose star would not open or close where it stands."""
     at = 0
+    open_runs: list[int] = []
     while at < len(tokens):
         end = at
         while end < len(tokens) and tokens[end].pair is not None and tokens[end].starred:
@@ -181,11 +182,22 @@ def _failing(tokens: Sequence[_Token]) -> int | None:
         after = _written(tokens[end])[:1] if end < len(tokens) else ""
         if any(token.opens != run[0].opens for token in run):
             return next(token.pair for token in run if token.opens)
-        outside, inside = (before, after) if run[0].opens else (after, before)
-        if not _flanks(inside, outside):
-            return run[0].pair
+        if not run[0].opens:
+            if not _flanks(before, after):
+                return run[0].pair
+            del open_runs[-len(run) :]
+        else:
+            length = sum(len(_STARS[token.text]) for token in run)
+            if not _flanks(after, before) or (_flanks(before, after) and _would_close(open_runs, length)):
+                return run[0].pair
+            open_runs += [length] * len(run)
         at = end
     return None
+
+
+def _would_close(open_runs: Sequence[int], length: int) -> bool:
+    """Whether stars that are to open could be read as closing those before: not where CommonMark's rule of three forbids it."""
+    return any((before + length) % 3 != 0 or before == length == 3 for before in open_runs)
 
 
 def _flanks(inside: str, outside: str) -> bool:

@@ -11,7 +11,7 @@ from service.rendering.incoming_tree import texts, words
 _MARK = re.compile(
     r"[\s\u00a0]*[\[(]?[\s\u00a0]*(?:\d{1,4}|[A-Za-z]{1,2}|[ivxlc]{1,6}|[*†‡§¶#]{1,4})[\s\u00a0]*[\])]?[\s\u00a0]*"
 )
-_LEADING = re.compile(r"[\s\u00a0]*(?:\[(?:\d{1,4}|[a-z*†‡]{1,5})\]|[*†‡§¶]{1,4})?[\s\u00a0]*", re.IGNORECASE)
+_LEADING = re.compile(r"[\s\u00a0]*(?:\[[\s\u00a0]*\][\s\u00a0]*)?")
 _BACK = re.compile(r"[\s\u00a0]*(?:[↑↩⤴^⏎]\ufe0e?[\s\u00a0]*\d{0,3}|[\[(]?[\w*†‡§]{0,6}[\])]?)[\s\u00a0]*")
 _NAMED = re.compile(r"#_?(?:ftnt|ftn|edn|footnote|endnote|sdfootnote|sdendnote|fn|en|user-content-fn)[-:]?\d", re.I)
 _BLOCKS = frozenset(["p", "li", "div", "td", "dd", "section", "aside", "blockquote", "body"])
