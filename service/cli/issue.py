@@ -14,7 +14,7 @@ from service.cli.versions import source_of, source_paths, versions_option
 from service.cli.watching import exit_code, show_issue, wait_for_ledger
 from service.domain.outcomes import Reason
 from service.errors import Invalid
-from service.operations import archiving, authoring, reporting, scheduling
+from service.operations import archiving, authoring, reporting, scheduling, sources
 from service.operations import missing as missing_of
 from service.operations.authoring import Source
 from service.operations.authoring_variants import Variant, all_warnings
@@ -31,7 +31,7 @@ issue_argument = click.argument("issue_id", metavar="ID", type=click.IntRange(1)
 @versions_option
 @as_json
 def create(file: Path, newsletter: str, subject: str | None, versions: tuple[str, ...], as_json: bool) -> None:
-    """Create a draft from a Markdown or plain-text file, rendered and checked."""
+    """Create a draft from a Markdown, plain-text, HTML or Word file, rendered and checked."""
     with database(settings.load()):
         source = source_of(file, versions)
         issue_id, rendered = authoring.create_issue(
@@ -51,9 +51,9 @@ def create(file: Path, newsletter: str, subject: str | None, versions: tuple[str
 
 
 def show_draft(source: Source) -> None:
-    """How a plain-text file was understood."""
+    """How a file that is no Markdown was understood."""
     for note in source.draft.report if source.draft else ():
-        say(f"  line {note.line}: {plain(note.text)}")
+        say(f"  {plain(note.where)}: {plain(note.text)}")
 
 
 @command(issues, example="broadsheet issue send 12 --wait")
@@ -288,9 +288,9 @@ def render(
     places = [(_beside(output, one, variants), _beside(text_output, one, variants)) for one in variants]
     _check_places(file, *source_paths(versions), *itertools.chain(*places))
     for one, (html_place, text_place) in zip(variants, places, strict=True):
-        _write_variant(one, html_place, text_place, named=len(variants) > 1)
+        _write_variant(one, source, html_place, text_place, named=len(variants) > 1)
     if output is None:
-        click.echo(authoring.without_reader(variants[0].rendered, variants[0].rendered.html))
+        click.echo(_shown(variants[0], source))
 
 
 def _beside(place: Path | None, one: Variant, variants: list[Variant]) -> Path | None:
@@ -301,8 +301,16 @@ def _beside(place: Path | None, one: Variant, variants: list[Variant]) -> Path |
     return place.with_name(f"{place.stem}.{name}{place.suffix}")
 
 
-def _write_variant(one: Variant, output: Path | None, text_output: Path | None, *, named: bool) -> None:
-    html, text = (authoring.without_reader(one.rendered, part) for part in (one.rendered.html, one.rendered.text))
+def _shown(one: Variant, source: Source) -> str:
+    """A variant's HTML, to be looked at: with the pictures that came inside the texts."""
+    page = authoring.without_reader(one.rendered, one.rendered.html)
+    for text in (source, *source.versions.values()):
+        page = sources.shown(page, text.pictures, text.folder)
+    return page
+
+
+def _write_variant(one: Variant, source: Source, output: Path | None, text_output: Path | None, *, named: bool) -> None:
+    html, text = _shown(one, source), authoring.without_reader(one.rendered, one.rendered.text)
     try:
         if output is not None:
             output.write_text(html, encoding="utf-8")

@@ -16,6 +16,7 @@ from service.domain.addresses import AddressError, normalise
 from service.domain.conditions import tidy
 from service.domain.personalisation import LEAVE_URL, resolve
 from service.errors import Conflict, Invalid, NotFound
+from service.operations import sources
 from service.operations.auditing import audit
 from service.operations.authoring_variants import Variant, all_warnings, content_hash, insert_variants, render_all
 from service.operations.requests import MEDIA_ORIGIN
@@ -32,12 +33,13 @@ TRACKING_POLICIES = ("agreed", "not-objected", "none")
 
 @dataclass(frozen=True)
 class Source:
-    """What a team wrote: Markdown, and where its pictures lie. `draft`: how a plain-text file was understood. `versions`:
-    language → the same issue in another language than the newsletter's."""
+    """What a team wrote: Markdown, and where its pictures lie. `draft`: how a file that is no Markdown was understood;
+    `pictures`: those that came inside it. `versions`: language → the same issue in another language than the newsletter's."""
 
     markdown: str
     folder: Path
     draft: Draft | None = None
+    pictures: Mapping[str, bytes] = field(default_factory=dict)
     versions: Mapping[str, "Source"] = field(default_factory=dict)
 
 
@@ -162,13 +164,16 @@ def check_sender(newsletter_id: int, *, sender_address: str | None, postal_addre
 
 
 def read_source(path: Path) -> Source:
-    """Read a .md or .txt file. Raises Invalid with what is wrong and what to do."""
+    """Read a file of any kind that authors hand in. Raises Invalid with what is wrong and what to do."""
+    if sources.is_incoming(path):
+        draft = sources.read_incoming(path)
+        return Source(draft.markdown, path.parent, draft, draft.pictures)
     if path.suffix.lower() not in (".md", ".markdown", ".txt"):
-        raise Invalid(f"{path.name}: an issue is written as .md or .txt.")
+        raise Invalid(sources.refusal(path))
     try:
         if not path.is_file():
             raise Invalid(
-                f"{path.name} {'is a folder' if path.is_dir() else 'is no file' if path.exists() else 'is not there'}. Name a .md or .txt file."
+                f"{path.name} {'is a folder' if path.is_dir() else 'is no file' if path.exists() else 'is not there'}. Name a {sources.KINDS} file."
             )
         if path.stat().st_size > LARGEST_SOURCE:
             raise Invalid(
@@ -230,14 +235,14 @@ def render_variants(
             f"The main file is the newsletter's language, {masthead.language}, already. Leave that version out, or make it the main file."
         )
     by_tag = sorted(source.versions.items(), key=lambda one: tidy("language", one[0]))
-    sources = {masthead.language: source, **dict(by_tag)}
+    texts_of = {masthead.language: source, **dict(by_tag)}
     texts = {
         language: Text(one.markdown, (subject if one is source else None) or (one.draft.title if one.draft else None))
-        for language, one in sources.items()
+        for language, one in texts_of.items()
     }
 
     def picture(language: str, name: str) -> Picture:
-        return _picture(sources[language].folder, name, keep=keep_pictures)
+        return _picture(texts_of[language], name, keep=keep_pictures)
 
     return render_all(texts, masthead, fields=fields, picture=picture)
 
@@ -250,13 +255,13 @@ def render_source(
     return replace(variants[0].rendered, warnings=all_warnings(variants))
 
 
-def _picture(folder: Path, name: str, *, keep: bool) -> Picture:
-    """A picture beside the Markdown; never one from elsewhere on this machine."""
-    path = (folder / PurePosixPath(name)).resolve()
-    if not path.is_relative_to(folder.resolve()):
+def _picture(source: Source, name: str, *, keep: bool) -> Picture:
+    """A picture that came with the text or lies beside it; never one from elsewhere on this machine."""
+    path = (source.folder / PurePosixPath(name)).resolve()
+    if not path.is_relative_to(source.folder.resolve()):
         raise Invalid(f"The picture {name} lies outside the issue's folder. Put it beside the text.")
     try:
-        content = path.read_bytes()
+        content = source.pictures[name] if name in source.pictures else path.read_bytes()
     except OSError as error:
         raise Invalid(f"The picture {name} cannot be read beside the text: {error.strerror}.") from None
     if not keep:

@@ -2,8 +2,9 @@
 
 import html
 import re
+from collections.abc import Sequence
 
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.rendering import commonmark
@@ -27,7 +28,12 @@ from service.rendering.inspecting import Inspector
 from service.rendering.pictures import Picture
 from service.rendering.problems import Findings
 
-TAGS = ('{{ first_name | default: "reader" }}', "{{ office }}", '{{ last_name | upcase | default: "you" }}', "{% if office %}")
+TAGS = (
+    '{{ first_name | default: "reader" }}',
+    "{{ office }}",
+    '{{ last_name | upcase | default: "you" }}',
+    "{% if office %}",
+)
 MARK = re.compile(r"bsmt(\d+)x")
 
 
@@ -54,13 +60,18 @@ def read_back(text: str) -> str:
 TABLE_OF_TAGS = Tags()
 TABLE_OF_TAGS.hide("".join(TAGS))  # what is drawn must not depend on what was drawn before
 WORDS = st.text(
-    alphabet=st.sampled_from(list("abcXYZ012 .,:;!?()[]}*_`<>#+-=~|\\/&\"'“”’—–中文：。《》éß $%^@1234.")), min_size=1, max_size=14
+    alphabet=st.sampled_from(list("abcXYZ012 .,:;!?()[]}*_`<>#+-=~|\\/&\"'“”’—–中文：。《》éß $%^@1234.")),
+    min_size=1,
+    max_size=14,
 )
 LOOKS = st.sets(st.sampled_from(["strong", "em", "sup", "del"]), max_size=2).map(frozenset)
-LINKS = st.sampled_from(
-    [None, None, None, "https://a.example/x_y?a=1&b=(2)", "https://a.example/?n={{ office }}", "mailto:mei@firm.example"]
-    + ["#the-end"]
-).map(lambda link: link and TABLE_OF_TAGS.hide(link))
+ADDRESSES = (
+    "https://a.example/x_y?a=1&b=(2)",
+    "https://a.example/?n={{ office }}",
+    "mailto:mei@firm.example",
+    "#the-end",
+)
+LINKS = st.sampled_from([None, None, None, *ADDRESSES]).map(lambda link: link and TABLE_OF_TAGS.hide(link))
 
 
 @st.composite
@@ -76,11 +87,17 @@ def pieces(draw: st.DrawFn, labels: int = 0) -> list[Piece]:
         elif kind == "break":
             out.append(Piece("break"))
         elif kind == "picture":
-            out.append(Piece("picture", "a.png", alt="A [harbour] *at* dusk", title=draw(st.sampled_from(["", 'The "old" quay']))))
+            out.append(
+                Piece(
+                    "picture", "a.png", alt="A [harbour] *at* dusk", title=draw(st.sampled_from(["", 'The "old" quay']))
+                )
+            )
         elif kind == "code":
             out.append(Piece("text", draw(st.sampled_from(["a_b", "x ` y", "<p>", "a|b"])), frozenset({"code"})))
         elif kind == "url":
-            out.append(Piece("text", draw(st.sampled_from(["https://x.example/a_b", "https://y.example/?q=1."])), looks))
+            out.append(
+                Piece("text", draw(st.sampled_from(["https://x.example/a_b", "https://y.example/?q=1."])), looks)
+            )
         else:
             out.append(Piece("text", draw(WORDS), looks, link))
     return out
@@ -94,7 +111,6 @@ def flowing(labels: int) -> st.SearchStrategy[list[Piece]]:
         return found[0] if found else []
 
     return pieces(labels).map(tidy).filter(lambda found: any(p.kind == "text" and p.text.strip() for p in found))
-
 
 
 def blocks(labels: int) -> st.SearchStrategy[list[Block]]:
@@ -125,8 +141,8 @@ def blocks(labels: int) -> st.SearchStrategy[list[Block]]:
 def texts(draw: st.DrawFn) -> str:
     """A whole Markdown text as an author could have written it."""
     labels = draw(st.integers(0, 3))
-    notes = {str(n): [Paragraph(draw(flowing(0)))] for n in range(1, labels + 1)}
-    last = [Heading(2, [Piece("text", "The end")]), Paragraph([Piece("text", "Goodbye.")])]
+    notes: dict[str, Sequence[Block]] = {str(n): [Paragraph(draw(flowing(0)))] for n in range(1, labels + 1)}
+    last: list[Block] = [Heading(2, [Piece("text", "The end")]), Paragraph([Piece("text", "Goodbye.")])]
     return TABLE_OF_TAGS.show(markdown(Document([*draw(blocks(labels)), *last], notes)))
 
 

@@ -106,7 +106,11 @@ def _letter() -> bytes:
 def _extras(document: Document, number: int) -> None:
     """What some items have beside their words."""
     if number == 2:
-        rows = (("Where", "Until now", "From 1 April"), ("Northmere", "72 hours", "48 hours"), ("Tarn 塔恩", "5 days", "48 hours"))
+        rows = (
+            ("Where", "Until now", "From 1 April"),
+            ("Northmere", "72 hours", "48 hours"),
+            ("Tarn 塔恩", "5 days", "48 hours"),
+        )
         table = document.add_table(rows=0, cols=3)
         for row in rows:
             for cell, text in zip(table.add_row().cells, row, strict=True):
@@ -253,7 +257,9 @@ def small(
         parts[kind] = _part(roots.get(kind, kind), inner)
     relations = [(kind, f"{_R}/{kind.rstrip('1')}", f"{kind}.xml", "") for kind in parts if kind != "document"]
     relations += [(name.split(".")[0], f"{_R}/image", f"media/{name}", "") for name in media or {}]
-    relations += [(name, f"{_R}/hyperlink", escape(url), ' TargetMode="External"') for name, url in (links or {}).items()]
+    relations += [
+        (name, f"{_R}/hyperlink", escape(url), ' TargetMode="External"') for name, url in (links or {}).items()
+    ]
     listed = "".join(f'<Relationship Id="{i}" Type="{kind}" Target="{to}"{mode}/>' for i, kind, to, mode in relations)
     overrides = "".join(
         f'<Override PartName="/word/{kind}.xml" ContentType="{_TYPES}.{"document.main" if kind == "document" else kind}+xml"/>'
