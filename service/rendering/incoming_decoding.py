@@ -43,7 +43,10 @@ def _decoded(content: bytes) -> tuple[str, str]:
             continue
         if name == "utf-8":
             return text, ""
-        return text, f"the file says that it is {name}, and was read as that; look at letters with accents"
+        return (
+            text,
+            f"the file says that it is {name.replace('cp125', 'windows-125')}, and was read as that; look at letters with accents",
+        )
     text = content.decode("windows-1252", errors="replace")
     return text, "the file is not UTF-8 and was read as windows-1252; look at letters with accents, or save it as UTF-8"
 

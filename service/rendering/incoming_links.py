@@ -22,7 +22,7 @@ def address(href: str, tags: Tags) -> tuple[str | None, str]:
     href = tags.hide_in_address(_INVISIBLE.sub("", href.strip()))
     real, told = _unwrapped(href)
     if _SITE.match(real):
-        real, told = f"https://{real}", told or "https:// was put before the link’s address"
+        real, told = f"https://{real}", told or "https:// was put before the link's address"
     elif _MAIL.fullmatch(real):
         real = f"mailto:{real}"
     found = _SCHEME.match(real)

@@ -68,7 +68,8 @@ class Pictures:
             source = f"https:{source}"
         if source.lower().startswith(("https://", "http://")):
             return self._remote(image, source)
-        name = re.split(r"[\\/]", unquote(source.split("?", 1)[0].split("#", 1)[0]))[-1]
+        path = unquote(re.split(r"[?#]", source, maxsplit=1)[0])
+        name = re.sub(r"^[A-Za-z][A-Za-z0-9+.-]*:", "", re.split(r"[\\/]", path)[-1])
         if not name:
             self._report.at(image, "a picture without an address was left out")
             return None

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from lxml.html import HtmlElement
 
-_RULE = re.compile(r"(?:^|[}\s,])([a-z0-9]*)\.([A-Za-z_][\w-]*)\s*\{([^{}]*)\}")
+_RULE = re.compile(r"(?:^|(?<=[}\s,]))([a-z0-9]*)\.([A-Za-z_][\w-]*)\s*\{([^{}]*)\}")
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _MEANT = {
     "b": "strong",

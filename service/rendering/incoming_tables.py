@@ -43,9 +43,9 @@ def read(reader: "Reader", table: HtmlElement, looks: frozenset[str], link: str 
     width = max(map(len, grid))
     grid = [[*row, *[Cell(())] * (width - len(row))] for row in grid]
     if merged:
-        reader.report.at(table, "cells that reached over others were split: Markdown’s tables have none; look at them")
+        reader.report.at(table, "cells that reached over others were split: Markdown's tables have none; look at them")
     if not heads:
-        reader.report.at(table, "the first row became the table’s head")
+        reader.report.at(table, "the first row became the table's head")
     aligned = [_align(rows[0][at]) if at < len(rows[0]) else "" for at in range(width)]
     return [*before, Table([_bare(grid[0]), *grid[1:]], aligned)]
 

@@ -166,7 +166,7 @@ class Parts:
                     _remove(mark)
             if not told:
                 paragraph.append(
-                    self._remark("Word’s table of contents was left out, for its pages mean nothing in a mail")
+                    self._remark("Word's table of contents was left out, for its pages mean nothing in a mail")
                 )
             told = True
 

@@ -22,7 +22,7 @@ def letter(tmp_path: Path) -> Path:
 def test_a_word_letter_becomes_markdown_with_its_pictures_beside_it(broadsheet: Commands, letter: Path) -> None:
     ended = broadsheet("draft", letter, "-o", letter.with_suffix(".md")).succeeded()
     assert ended.out == ""
-    assert "the first row became the table’s head" in ended.err
+    assert "the first row became the table's head" in ended.err
     assert "near “Where Until now" in ended.err
     markdown = letter.with_suffix(".md").read_text()
     assert 'Dear {{ first_name | default: "reader" }},' in markdown
