@@ -45,6 +45,8 @@ def entries(content: bytes, called: str) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             found = _unpacked(archive, called)
+    except RenderError:
+        raise  # is a ValueError, and says more
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError):
         raise RenderError([f"{called} is damaged; open it in Word and save it again"]) from None
     _check_parts(found, called)
