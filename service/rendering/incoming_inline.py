@@ -39,10 +39,11 @@ class _Token:
 
 
 class _Writer:
-    def __init__(self, line_end: str, in_cell: bool) -> None:
+    def __init__(self, line_end: str, at_start: bool, in_cell: bool) -> None:
         self.tokens: list[_Token] = []
         self._pairs = 0
         self._line_end = line_end
+        self._at_start = at_start
         self._in_cell = in_cell
 
     def add(self, pieces: Sequence[Piece], open_looks: frozenset[str]) -> None:
@@ -94,16 +95,16 @@ class _Writer:
     def _text(self, text: str) -> str:
         before = self.tokens[-1] if self.tokens else None
         written = escaped(text)
-        if before is None or before.begins_line:
+        if before.begins_line if before else self._at_start:
             return at_line_start(text, written)
-        if before.pair is None and before.text.startswith("[^") and written[:1] in ("(", ":"):
+        if before and before.pair is None and before.text.startswith("[^") and written[:1] in ("(", ":"):
             return f"\\{written}"
         return written
 
 
-def write(pieces: Sequence[Piece], *, line_end: str = "\\\n", in_cell: bool = False) -> str:
-    """Markdown for one paragraph, heading or cell."""
-    writer = _Writer(line_end, in_cell)
+def write(pieces: Sequence[Piece], *, line_end: str = "\\\n", at_start: bool = True, in_cell: bool = False) -> str:
+    """Markdown for one paragraph, heading or cell. `at_start`: it begins a line, where more signs mean something."""
+    writer = _Writer(line_end, at_start, in_cell)
     writer.add(pieces, frozenset())
     tokens = writer.tokens
     _guard_marks(tokens)

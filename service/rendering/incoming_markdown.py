@@ -49,7 +49,7 @@ def _blocks(blocks: Sequence[Block], *, nested: bool = False) -> str:
 
 def _block(block: Block, nested: bool) -> str:
     if isinstance(block, Heading):
-        words = write(block.pieces, line_end=" ")
+        words = write(block.pieces, line_end=" ", at_start=False)
         return f"{'#' * block.level} {_closed(words)}" if words else ""
     if isinstance(block, Paragraph):
         return write(block.pieces)
@@ -106,6 +106,6 @@ def _indented(text: str, by: int) -> str:
 
 
 def _table(table: Table) -> str:
-    rows = [[write(cell.pieces, line_end="<br>", in_cell=True) for cell in row] for row in table.rows]
+    rows = [[write(cell.pieces, line_end="<br>", at_start=False, in_cell=True) for cell in row] for row in table.rows]
     lines = [_LINES[align] for align in table.aligned]
     return "\n".join("| " + " | ".join(row) + " |" for row in [rows[0], lines, *rows[1:]])

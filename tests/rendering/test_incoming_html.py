@@ -225,6 +225,7 @@ def test_tags_come_through_whole(html: str, expected: str) -> None:
         ("<p>Wow!<a href='https://x.example/'>x</a></p>", "Wow\\![x](https://x.example/)"),
         ("<p><a href='https://x.example/'><b>one</b> two</a></p>", "[**one** two](https://x.example/)"),
         ("<p><a href='www.x.example/a'>x</a></p>", "[x](https://www.x.example/a)"),
+        ("<h2>1. Head</h2><table><tr><th>+ a<th>2.<tr><td>- b<td># c</table>", "## 1. Head\n\n| + a | 2. |\n| --- | --- |\n| - b | # c |"),
         ("<h2><b>Head #</b></h2><p>x</p>", "## Head \\#\n\nx"),
         ("<h1>One</h1><p>a</p><h1>Two</h1><h2>In</h2>", "# One\n\na\n\n## Two\n\n### In"),
         ("<ul><li><p>a</p><p>b</p></li><li>c</li></ul>", "- a\n\n  b\n\n- c"),

@@ -140,7 +140,7 @@ def test_numbers_of_headings_and_of_clauses_are_kept_as_words() -> None:
     found = markdown(body + item("Next.", style="H1") + item("Third clause.", 1), more=more)
     assert (
         found
-        == "## Part I: Scope\n\nI.1 First clause.\n\nI.2 Second clause.\n\n## Part II: Next.\n\nII.1 Third clause.\n"
+        == "# Part I: Scope\n\nI.1 First clause.\n\nI.2 Second clause.\n\n## Part II: Next.\n\nII.1 Third clause.\n"
     )
 
 
