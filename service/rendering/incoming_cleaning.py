@@ -10,8 +10,10 @@ from lxml.html import HtmlElement
 from service.rendering.incoming_report import Report, quoted
 from service.rendering.incoming_styles import is_hidden, sheet, style_of
 from service.rendering.problems import RenderError
+from service.rendering.source import MAX_BYTES
 
 MAX_DEPTH = 120
+MAX_PARTS = 60_000
 _SAID_OF = {
     "script": "a script was left out: mails cannot hold it",
     "iframe": "a frame was left out: mails cannot hold it; link to it instead",
@@ -69,6 +71,7 @@ def cleaned(page: HtmlElement, report: Report) -> tuple[HtmlElement, Mapping[str
     body = page.find("body")
     body = page if body is None else body
     _drop(body, report)
+    _limit_size(body)
     _drop_hidden(body, classes, report)
     for element in list(_elements(body)):
         tag = str(element.tag)
@@ -143,6 +146,12 @@ def _drop_hidden(body: HtmlElement, classes: Mapping[str, Mapping[str, str]], re
             if words := quoted(element.text_content()):
                 report.at(element, f"hidden words were left out: {words}")
             element.drop_tree()
+
+
+def _limit_size(body: HtmlElement) -> None:
+    """No more than could ever be sent is worked on."""
+    if sum(map(len, body.itertext())) > MAX_BYTES or sum(1 for _ in body.iter()) > MAX_PARTS:
+        raise RenderError(["there is far more in it than a mail can hold (about 100 KB); keep what is to be sent"])
 
 
 def _limit_depth(body: HtmlElement) -> None:

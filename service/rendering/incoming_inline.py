@@ -24,6 +24,7 @@ _MAIL = re.compile(
     r"[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)+"
 )
 _STARS = {"strong": "**", "em": "*"}
+_MOST_FAILING = 60  # in one paragraph; after that none has stars
 _ORDER = ("strong", "em", "link", "del", "sup", "sub", "code")
 
 
@@ -108,9 +109,12 @@ def write(pieces: Sequence[Piece], *, line_end: str = "\\\n", at_start: bool = T
     writer.add(pieces, frozenset())
     tokens = writer.tokens
     _guard_marks(tokens)
-    while (failing := _failing(tokens)) is not None:
+    for tried in range(_MOST_FAILING + 1):
+        failing = _failing(tokens)
+        if failing is None:
+            break
         for token in tokens:
-            token.starred = token.starred and token.pair != failing
+            token.starred = token.starred and token.pair != failing and tried < _MOST_FAILING
     return "".join(map(_written, tokens))
 
 

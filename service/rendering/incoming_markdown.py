@@ -74,11 +74,12 @@ def _closed(words: str) -> str:
 
 def _list(listing: Listing, other: bool) -> str:
     items = []
+    loose = _is_loose(listing)
     for number, item in enumerate(listing.items):
         sign = "*" if other else "-"
         marker = f"{sign} " if listing.start is None else f"{listing.start + number}{')' if other else '.'} "
-        items.append(marker + _indented(_item(item, _is_loose(listing)), len(marker)))
-    return ("\n\n" if _is_loose(listing) else "\n").join(items)
+        items.append(marker + _indented(_item(item, loose), len(marker)))
+    return ("\n\n" if loose else "\n").join(items)
 
 
 def _is_loose(listing: Listing) -> bool:

@@ -35,17 +35,20 @@ def take_out(body: HtmlElement, report: Report) -> Notes:
     labels: dict[HtmlElement, str] = {}
     references = [a for a in anchors if _is_reference(a, places, order)]
     ends = {target for a in references if (target := _target(a, places)) is not None}
-    homes = {target: _home(target, ends, set(references)) for target in ends}
+    known = set(references)
+    homes = {target: _home(target, ends, known) for target in ends}
+    inside = set(homes.values())
     for a in references:
         target = _target(a, places)
-        if target is not None and not any(_inside(a, home) for home in homes.values()):
+        if target is not None and not _inside(a, inside):
             notes.marks[a] = labels.setdefault(target, str(len(labels) + 1))
     for a in references:  # a note may itself refer to a note
         target = _target(a, places)
         if target is not None and a not in notes.marks:
             notes.marks[a] = labels.setdefault(target, str(len(labels) + 1))
+    names = {name for mark in notes.marks for name in _names_around(mark)}
     for target, label in labels.items():
-        _drop_ways_back(homes[target], set(notes.marks), places)
+        _drop_ways_back(homes[target], notes.marks, names)
         notes.words[label] = homes[target]
     for target, home in homes.items():
         if target in labels:
@@ -115,13 +118,15 @@ def _home(target: HtmlElement, ends: set[HtmlElement], references: set[HtmlEleme
     if base.tag in ("li", "body") or parent is None or parent.tag not in ("div", "aside", "li", "dd"):
         return base
     first = next((part for part in parent if isinstance(part.tag, str) and _words(part).strip()), None)
-    alone = (
-        first is base
-        and not (parent.text or "").strip()
-        and not any(one in ends and one is not target for one in parent.iter())
-    )
-    marks_outside = any(one in references and _target_of(one) not in _names_below(base) for one in parent.iter("a"))
-    return parent if alone and not marks_outside else base
+    if (
+        first is not base
+        or (parent.text or "").strip()
+        or any(one in ends and one is not target for one in parent.iter())
+    ):
+        return base
+    own = _names_below(base)
+    marks_outside = any(one in references and _target_of(one) not in own for one in parent.iter("a"))
+    return base if marks_outside else parent
 
 
 def _target_of(a: HtmlElement) -> str:
@@ -132,13 +137,12 @@ def _names_below(element: HtmlElement) -> set[str]:
     return {str(value) for one in element.iter() for name in ("id", "name") if (value := one.get(name))}
 
 
-def _inside(a: HtmlElement, home: HtmlElement) -> bool:
-    return any(up is home for up in a.iterancestors())
+def _inside(a: HtmlElement, homes: set[HtmlElement]) -> bool:
+    return any(up in homes for up in a.iterancestors())
 
 
-def _drop_ways_back(home: HtmlElement, marks: set[HtmlElement], places: dict[str, HtmlElement]) -> None:
+def _drop_ways_back(home: HtmlElement, marks: dict[HtmlElement, str], names: set[str]) -> None:
     """Take the arrows and numbers out that lead from a note to its marks, and the number typed before its words."""
-    names = {name for mark in marks for name in _names_around(mark)}
     dropped = False
     for a in list(home.iter("a")):
         if a not in marks and str(a.get("href") or "")[1:] in names and _BACK.fullmatch(_words(a)):

@@ -42,13 +42,23 @@ def single(pieces: Sequence[Piece]) -> list[Piece]:
 def merged(pieces: Sequence[Piece]) -> list[Piece]:
     """Neighbours that look alike as one."""
     out: list[Piece] = []
+    texts: list[str] = []
+
+    def close() -> None:
+        if len(texts) > 1:
+            out[-1] = out[-1].says("".join(texts))
+        texts.clear()
+
     for piece in pieces:
-        before = out[-1] if out else None
-        alike = before is not None and before.kind == piece.kind == "text" and before.looks == piece.looks
-        if before is not None and alike and before.link == piece.link:
-            out[-1] = before.says(before.text + piece.text)
+        before = out[-1] if out and texts else None
+        if before is not None and piece.kind == "text" and (before.looks, before.link) == (piece.looks, piece.link):
+            texts.append(piece.text)
         elif piece.kind != "text" or piece.text:
+            close()
             out.append(piece)
+            if piece.kind == "text":
+                texts.append(piece.text)
+    close()
     return out
 
 

@@ -1,11 +1,14 @@
 """What was changed or left out on the way from somebody's file to Markdown, each with its place."""
 
+from itertools import islice
+
 from lxml.html import HtmlElement
 
 from service.rendering.drafts_lines import Note
 from service.rendering.incoming_tree import first_words
 
 _LONGEST_QUOTE = 48
+_LOOKED_BACK = 20
 _PLACES = frozenset(["p", "li", "td", "th", "h1", "h2", "h3", "h4", "h5", "h6", "div", "figure", "blockquote", "table"])
 
 
@@ -59,10 +62,9 @@ def _near(element: HtmlElement) -> str:
     while at is not None and at.tag != "body":
         if (at is element or at.tag in _PLACES) and (near := quoted(first_words(at, _LONGEST_QUOTE))):
             return near
-        before = at.getprevious()
-        while before is not None and (at is element or at.tag in _PLACES):
-            if isinstance(before.tag, str) and (near := quoted(first_words(before, _LONGEST_QUOTE))):
+        before = islice(at.itersiblings(preceding=True), _LOOKED_BACK) if at is element or at.tag in _PLACES else ()
+        for one in before:
+            if isinstance(one.tag, str) and (near := quoted(first_words(one, _LONGEST_QUOTE))):
                 return near
-            before = before.getprevious()
         at = at.getparent()
     return ""

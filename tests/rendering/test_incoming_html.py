@@ -318,6 +318,8 @@ BAD: dict[str, tuple[bytes, str]] = {
     "only a script": (b"<script>alert(1)</script>", "there are no words in it"),
     "a NUL byte": (b"<p>a</p>\n<p>b\x00</p>", "the text, line 2: a NUL byte"),
     "six megabytes": (b"<p>" + b"x" * 6_000_000, "the text has 6,000 KB; HTML may have 5,000"),
+    "far too many words": (b"<p>" + b"word " * 100_000, "far more in it than a mail can hold"),
+    "far too many parts": (b"<p>a" + b"<br>" * 70_000, "far more in it than a mail can hold"),
     "two thousand lists in one another": (b"<ul><li>" * 400 + b"x", "is nested"),
     "a hundred thousand divisions": (b"<div>" * 100_000 + b"x", "is nested too deeply"),
 }
