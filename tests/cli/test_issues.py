@@ -1,5 +1,6 @@
 """Issues by command: created, shown, sent, stopped, and decided about."""
 
+import hashlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from tests.cli.commands import Commands
 from tests.conftest import Sandbox
+from tests.rendering.word import drawing, paragraph, png, small, text
 
 NEWSLETTER = ("--from", "news@sender.example", "--postal-address", "1 Quay Street, Harbourton")
 
@@ -46,6 +48,16 @@ def test_an_issue_is_created_and_shown(broadsheet: Commands, folder: Path, newsl
     assert for_the_eye.out == ""
     assert "Another subject" in for_the_eye.err
     assert "draft" in for_the_eye.err
+
+
+def test_a_word_letter_becomes_an_issue_with_its_pictures_kept(
+    broadsheet: Commands, folder: Path, newsletter: str, cli_home: Path
+) -> None:
+    body = paragraph(text("News"), properties='<w:pStyle w:val="Heading1"/>') + paragraph(drawing("a", "A quay"))
+    (folder / "letter.docx").write_bytes(small(body, media={"a.png": png(21, 21)}))
+    ended = broadsheet("issue", "create", folder / "letter.docx", "--newsletter", newsletter, "--json").succeeded()
+    assert ended.json["issue"]["subject"] == "News"
+    assert (cli_home / "media" / hashlib.sha256(png(21, 21)).hexdigest()).read_bytes() == png(21, 21)
 
 
 def test_a_text_with_faults_creates_no_issue(broadsheet: Commands, folder: Path, newsletter: str) -> None:
