@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from service.domain.personalisation import Tag, on_day
 from service.languages import format_day, mark, say
 from service.operations.requests import MEDIA_ORIGIN
-from service.rendering.finishing import slug as slugged
+from service.rendering.contents import slug as slugged
 from service.rendering.webpage import WebPage, Words, impersonal, web_page
 
 LONGEST_TITLE = 60

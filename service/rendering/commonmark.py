@@ -1,4 +1,4 @@
-"""Markdown as authors write it: CommonMark with tables, notes and bare links, cut into title, body and notes.
+"""Markdown as authors write it: CommonMark with tables, notes, containers and bare links, cut into title, body and notes.
 
 Gives HTML that is not yet safe; `sanitising` makes it so.
 """
@@ -13,7 +13,8 @@ from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 from mdit_py_plugins.footnote import footnote_plugin
 
-from service.rendering import links, notes
+from service.rendering import containers, links, notes
+from service.rendering.containers import Flaw
 from service.rendering.notes import Written
 
 MAX_DEPTH = 60
@@ -38,6 +39,7 @@ class Parsed:
     written_notes: list[Written] = field(default_factory=list)
     link_definitions: dict[str, dict[str, Any]] = field(default_factory=dict)
     title_line: int = 1
+    flaws: list[Flaw] = field(default_factory=list)
 
 
 def parser() -> MarkdownIt:
@@ -47,6 +49,7 @@ def parser() -> MarkdownIt:
     md.core.ruler.before("footnote_tail", "written_notes", notes.remember)
     md.core.ruler.push("bare_links", _link_bare_urls)
     notes.add_rules(md)
+    containers.add_rule(md)
     return md
 
 
@@ -62,7 +65,14 @@ def parse(md: MarkdownIt, text: str) -> Parsed:
         title, title_line, body = body[1].children or [], (body[0].map or [0])[0] + 1, body[3:]
     first = " ".join(text_of(tokens[heading + 1].children or []).split()) if heading is not None else None
     return Parsed(
-        title, first or None, body, end_notes, env.get("written_notes", []), env.get("references", {}), title_line
+        title,
+        first or None,
+        body,
+        end_notes,
+        env.get("written_notes", []),
+        env.get("references", {}),
+        title_line,
+        env.get("flaws", []),
     )
 
 

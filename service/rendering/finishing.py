@@ -1,25 +1,31 @@
 """The last touches on a safe tree: places to jump to, links that must not be rewritten, Chinese, and the reader's values."""
 
 import re
-import unicodedata
 from urllib.parse import unquote
 
 import lxml.html
 from lxml.html import HtmlElement
 
 from service.domain.personalisation import PLACEHOLDER
-from service.rendering import chinese
+from service.rendering import chinese, contents, web_version
 from service.rendering.placing import Placements
 from service.rendering.problems import Findings
 
-_HEADINGS = ("h1", "h2", "h3", "h4")
+_NOTE = re.compile(r"#fn-[0-9]+")
 
 
 def finish(
-    trees: list[HtmlElement], jumps: list[tuple[str, int]], placements: Placements, language: str, findings: Findings
+    trees: list[HtmlElement],
+    jumps: list[tuple[str, int]],
+    placements: Placements,
+    language: str,
+    findings: Findings,
+    *,
+    notes_on_web: bool = False,
 ) -> None:
-    """Complete the trees of one document together, for their links lead from one to the other."""
-    _name_headings(trees, {target for target, _line in jumps})
+    """Complete the trees of one document together, for their links lead from one to the other. With `notes_on_web` the marks
+    of notes lead to the web version's."""
+    contents.name_headings(trees, {target for target, _line in jumps})
     places = {str(element.get("id") or element.get("name")) for tree in trees for element in tree.iter()}
     for target, line in jumps:
         if target not in places:
@@ -31,7 +37,7 @@ def finish(
         if PLACEHOLDER.search(tree.text_content()):
             findings.problem("“bsmt…” with a number is how we mark places in the mail; write it another way")
         for link in list(tree.iter("a")):
-            _finish_link(link, places)
+            _finish_link(link, places, notes_on_web=notes_on_web)
         if not language.lower().startswith(("zh", "ja", "ko")):
             chinese.mark(tree)
         _place(tree, placements)
@@ -43,30 +49,15 @@ def inner_html(tree: HtmlElement) -> str:
     return whole[whole.index(">") + 1 : whole.rindex("<")].strip()
 
 
-def _name_headings(trees: list[HtmlElement], wanted: set[str]) -> None:
-    for tree in trees:
-        for heading in tree.iter(*_HEADINGS):
-            if (name := slug(heading.text_content())) in wanted and not heading.get("id"):
-                heading.set("id", name)
-                wanted.discard(name)
-                place = lxml.html.Element("a", name=name)
-                place.tail, heading.text = heading.text, None
-                heading.insert(0, place)
-
-
-def slug(text: str) -> str:
-    """The words of a heading as the name of its place; letters of any script stay."""
-    words = re.sub(r"[^\w\s-]", "", unicodedata.normalize("NFC", text).lower())
-    return re.sub(r"[\s_]+", "-", words.strip())
-
-
-def _finish_link(link: HtmlElement, places: set[str]) -> None:
+def _finish_link(link: HtmlElement, places: set[str], *, notes_on_web: bool) -> None:
     href = str(link.get("href") or "")
     if not href.startswith("#"):
         return
     if unquote(href[1:]) not in places:  # the way back to a reference that is itself left out
         link.drop_tree()
         return
+    if notes_on_web and _NOTE.fullmatch(href):
+        link.set("href", web_version.ADDRESS + href)
     rest = dict(link.attrib)
     link.attrib.clear()  # SendGrid reads clicktracking only where it stands before href
     link.attrib.update({"clicktracking": "off", **rest})

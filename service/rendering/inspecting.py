@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 from markdown_it.token import Token
 
-from service.rendering import links, notes, pictures, rawhtml
+from service.rendering import containers, links, notes, pictures, rawhtml
 from service.rendering.commonmark import MAX_DEPTH, Parsed
 from service.rendering.pictures import Picture
 from service.rendering.problems import Findings
@@ -23,6 +23,7 @@ class Inspector:
 
     def inspect(self, parsed: Parsed) -> None:
         """Check and mend all tokens in place."""
+        containers.check(parsed.body, parsed.notes, parsed.flaws, self.findings)
         _make_figures(parsed.body)
         for token in (*parsed.body, *parsed.notes):
             self._check_block(token)

@@ -11,16 +11,29 @@ from types import MappingProxyType
 from lxml.html import HtmlElement
 
 from service.domain.personalisation import SYSTEM_FIELDS, TODAY, Tag
-from service.rendering import commonmark, design, finishing, headline, inlining, textpart
+from service.rendering import (
+    blocks,
+    commonmark,
+    contents,
+    design,
+    finishing,
+    headline,
+    inlining,
+    outlook,
+    textpart,
+    web_version,
+)
 from service.rendering import pictures as picturing
 from service.rendering.design import Masthead
 from service.rendering.headline import Headline
+from service.rendering.inlining import InliningError
 from service.rendering.inspecting import Inspector
+from service.rendering.phrases import phrases
 from service.rendering.pictures import Picture
 from service.rendering.placing import Placements
 from service.rendering.problems import Findings, RenderError
 from service.rendering.sanitising import sanitise
-from service.rendering.source import read
+from service.rendering.source import Entry, read
 
 __all__ = ["Masthead", "Picture", "RenderError", "Rendered", "local_pictures", "render"]
 
@@ -50,6 +63,7 @@ class _Draft:
     body: HtmlElement
     notes: HtmlElement
     jumps: list[tuple[str, int]]
+    notes_on_web: bool
 
 
 def local_pictures(markdown: str) -> list[str]:
@@ -84,19 +98,23 @@ def render(
     findings = Findings(lines)
     placements = Placements(fields)
     design.check(masthead, findings)
-    draft = _read(markdown, subject, Inspector(pictures, findings), placements)
+    draft = _read(markdown, subject, Inspector(pictures, findings), placements, masthead)
     text = textpart.compose(masthead, title=draft.title, body=draft.body, notes=draft.notes, placements=placements)
     page = _page(masthead, draft, placements, findings)
     _check_size(page, findings)
     inlined = inlining.inline_styles(page)
     _check_size(inlined, findings)
+    if draft.notes_on_web and web_version.NOTES_END in web_version.put(inlined, web_version.ADDRESS):
+        raise InliningError("the design keeps notes in the mail that belong to the web version")
     rendered_subject = placements.place(draft.head.subject, "text")
     preheader = placements.place(draft.head.preheader, "text")
     _warn_of_missing_defaults(placements.tags, {*SYSTEM_FIELDS, TODAY, *known}, findings)
     return Rendered(rendered_subject, preheader, inlined, text, placements.tags, findings.warnings)
 
 
-def _read(markdown: str, subject: str | None, inspector: Inspector, placements: Placements) -> _Draft:
+def _read(
+    markdown: str, subject: str | None, inspector: Inspector, placements: Placements, masthead: Masthead
+) -> _Draft:
     findings = inspector.findings
     source = read(markdown, findings)
     # Empty lines for the front matter keep every line's number what the author sees.
@@ -107,7 +125,8 @@ def _read(markdown: str, subject: str | None, inspector: Inspector, placements: 
     parsed = commonmark.parse(md, marked)
     inspector.inspect(parsed)
     head = headline.read(source.entries, parsed.first_heading, placements, subject, findings)
-    body, notes = sanitise(commonmark.html_of(md, parsed.body)), sanitise(commonmark.html_of(md, parsed.notes))
+    body, notes = blocks.build(md, parsed.body), sanitise(commonmark.html_of(md, parsed.notes))
+    notes_on_web = _notes_on_web(source.entries.get("notes"), masthead, findings)
     if not body.text_content().strip() and body.find(".//img") is None:
         findings.problem("there is nothing to send; write some text below the front matter and the heading")
     findings.raise_if_any()
@@ -116,19 +135,36 @@ def _read(markdown: str, subject: str | None, inspector: Inspector, placements: 
         title = sanitise(commonmark.inline_html_of(md, parsed.title))
     elif parsed.first_heading is None:
         title = sanitise(html.escape(head.subject))
-    return _Draft(head, title, body, notes, inspector.jumps)
+    others = [notes] if title is None else [title, notes]
+    contents.fill(body, others, phrases(masthead.language).contents, findings)
+    findings.raise_if_any()
+    return _Draft(head, title, body, notes, inspector.jumps, notes_on_web and len(notes) > 0)
+
+
+def _notes_on_web(entry: Entry | None, masthead: Masthead, findings: Findings) -> bool:
+    """Whether the front matter sends notes to the web version, which the newsletter must then have."""
+    if entry is None or entry.value == "mail":
+        return False
+    if entry.value != "web":
+        findings.problem(f"notes cannot be “{entry.value[:40]}”; write notes: mail or notes: web", line=entry.line)
+    elif not masthead.has_archive:
+        findings.problem(
+            "notes: web needs a web version, and this newsletter has no archive; open its archive, or take the line out",
+            line=entry.line,
+        )
+    return entry.value == "web"
 
 
 def _page(masthead: Masthead, draft: _Draft, placements: Placements, findings: Findings) -> str:
     trees = [tree for tree in (draft.title, draft.body, draft.notes) if tree is not None]
-    finishing.finish(trees, draft.jumps, placements, masthead.language, findings)
+    finishing.finish(trees, draft.jumps, placements, masthead.language, findings, notes_on_web=draft.notes_on_web)
     findings.raise_if_any()
     content = design.Content(
         subject=placements.place(html.escape(draft.head.subject), "html"),
         preheader=placements.place(html.escape(draft.head.preheader), "html"),
         title="" if draft.title is None else finishing.inner_html(draft.title),
-        body=finishing.inner_html(draft.body),
-        notes=finishing.inner_html(draft.notes),
+        body=outlook.dressed_html(draft.body),
+        notes=finishing.inner_html(draft.notes) + (web_version.NOTES_END if draft.notes_on_web else ""),
         leave_url=placements.leave_url("url"),
     )
     return design.pour(masthead, content)
@@ -136,7 +172,7 @@ def _page(masthead: Masthead, draft: _Draft, placements: Placements, findings: F
 
 def _check_size(page: str, findings: Findings) -> None:
     """Gmail cuts a mail at about 102 KB, and with it the leave link. Tracked links make it grow after us."""
-    size = len(page.encode())
+    size = len(web_version.put(page, web_version.ADDRESS).encode())
     if size > MAX_HTML:
         raise RenderError(
             [

@@ -11,6 +11,7 @@ class Phrases:
     why: str
     leave: str
     browser: str
+    contents: str
 
 
 _PHRASES = {
@@ -19,19 +20,22 @@ _PHRASES = {
         "You receive {name} because you subscribed to it.",
         "Leave this newsletter",
         "Read this in your browser",
+        "In this issue",
     ),
-    "zh": Phrases("注释", "您收到《{name}》，是因为您订阅了它。", "退订本通讯", "在浏览器中阅读本期"),
+    "zh": Phrases("注释", "您收到《{name}》，是因为您订阅了它。", "退订本通讯", "在浏览器中阅读本期", "本期内容"),
     "de": Phrases(
         "Anmerkungen",
         "Sie erhalten {name}, weil Sie es abonniert haben.",
         "Diesen Newsletter abbestellen",
         "Im Browser lesen",
+        "In dieser Ausgabe",
     ),
     "fr": Phrases(
         "Notes",
         "Vous recevez {name} parce que vous y êtes abonné.",
         "Se désabonner de cette lettre",
         "Lire dans le navigateur",
+        "Dans ce numéro",
     ),
 }
 

@@ -33,6 +33,7 @@ _BLOCKS = frozenset(
         "ul",
     ]
 )
+_LAYOUT = frozenset(["callout", "card", "author"])
 _UNDERLINES = {"h1": "=", "h2": "-"}
 
 PlaceUrl = Callable[[str], str]
@@ -88,6 +89,8 @@ class _Writer:
 
     def _block(self, element: HtmlElement, width: int) -> list[list[str]]:
         tag = element.tag
+        if element.get("class") in _LAYOUT:  # only we write classes
+            return self._layout(element, width)
         if tag in ("ul", "ol"):
             return self._list(element, width)
         if tag == "blockquote":
@@ -103,6 +106,17 @@ class _Writer:
         if tag in _UNDERLINES and blocks:
             longest = max(columns(line) for line in blocks[-1])
             blocks[-1].append(_UNDERLINES[tag] * min(width, longest))
+        return blocks
+
+    def _layout(self, element: HtmlElement, width: int) -> list[list[str]]:
+        """The cells of a table that is none of data, one after the other."""
+        cells = [cell for cell in element.iterfind("tr/td") if cell.get("class") != "author-portrait"]
+        blocks = [block for cell in cells for block in self.blocks(cell, width)]
+        if element.get("class") == "author":
+            return [[line for block in blocks for line in block]]
+        if element.get("class") == "callout":
+            frame = [f"+{'-' * (width - 2)}+"]
+            return [frame, *blocks, frame]
         return blocks
 
     def _list(self, element: HtmlElement, width: int) -> list[list[str]]:

@@ -19,16 +19,27 @@ _ATTRIBUTES = {
     "td": {"align", "colspan", "rowspan"},
     "th": {"align", "colspan", "rowspan", "scope"},
 }
+_OWN_CLASSES = {
+    "a": {"button"},
+    "div": {"button-row", "column", "columns", "contents"},
+    "p": {"author-line", "author-name", "callout-title", "contents-title", "quote-source"},
+    "table": {"author", "callout", "card", "data"},
+    "td": {"author-portrait", "author-words", "callout-cell", "card-picture", "card-words"},
+}
+"""What `blocks` and `contents` write."""
+
 _ANY_TAG = re.compile(r"<[^>]*>")
 
 
-def sanitise(author_html: str) -> HtmlElement:
-    """A `div` that holds what may stay, as a tree."""
+def sanitise(author_html: str, *, frozen: bool = False) -> HtmlElement:
+    """A `div` that holds what may stay, as a tree. No class stays but, in `frozen` HTML, which has passed here before and got
+    them from us, our own."""
     safe = nh3.clean(
         author_html,
         tags=_TAGS,
         attributes=_ATTRIBUTES,
         url_schemes=set(links.SCHEMES),
+        allowed_classes=_OWN_CLASSES if frozen else {},
         link_rel=None,
         strip_comments=True,
     )

@@ -1,4 +1,4 @@
-"""Reads an author's file: its limits, the characters that cannot be sent, and the front matter with subject and preheader."""
+"""Reads an author's file: its limits, the characters that cannot be sent, and the front matter."""
 
 import difflib
 import html
@@ -11,7 +11,7 @@ from service.rendering.problems import Findings, RenderError
 # Four times what a mail can hold. Markdown's parser is quadratic on some texts, so that no more may reach it.
 MAX_BYTES = 400_000
 MAX_OPEN_BRACKETS = 100
-KEYS = ("subject", "preheader")
+KEYS = ("subject", "preheader", "notes")
 
 _UNSENDABLE = re.compile(r"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")
 _DAMAGED = re.compile(r"[\x00\ud800-\udfff]")
@@ -122,7 +122,7 @@ def _read_entry(line: str, number: int, entries: dict[str, Entry], findings: Fin
         near = difflib.get_close_matches(key, KEYS, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
         findings.problem(
-            f"the front matter knows no “{found.group(1)}”{hint}; it may hold {' and '.join(KEYS)}", line=number
+            f"the front matter knows no “{found.group(1)}”{hint}; it may hold {', '.join(KEYS)}", line=number
         )
     elif key in entries:
         findings.problem(f"a second {key}; keep one", line=number)

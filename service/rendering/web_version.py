@@ -7,6 +7,10 @@ import re
 ADDRESS = "https://web-version.invalid/"
 """Stands in frozen content for the issue's page, so that content, and its hash, know neither host nor id."""
 
+NOTES_END = "<!--notes of the web version-->"
+"""Ends the notes that stand in frozen HTML for the web version, and for the mail only where there is no such page."""
+
+_NOTES = re.compile(rf'<div(?=[^<>]*\sclass="notes[" ]).*?{NOTES_END}\s*</div>', re.DOTALL)
 _ROW = re.compile(r'<tr><td class="web-version.*?</tr>\n?', re.DOTALL)
 _LINES = re.compile(rf"[^\n]*\n<{re.escape(ADDRESS)}>\n\n")
 
@@ -23,8 +27,15 @@ def lines(words: str) -> str:
 
 
 def put(part: str, url: str | None) -> str:
-    """A frozen part with the page's address, or without the line where there is no such page."""
+    """A frozen part with the page's address, or without the line where there is no such page.
+
+    Notes that the author sent to the web version leave the mail with the first, and come back into it with the second: a
+    mark never leads to nothing.
+    """
     if url is not None:
-        return part.replace(ADDRESS, url)
+        return _NOTES.sub("", part, count=1).replace(ADDRESS, url)
+    if ADDRESS not in part:
+        return part
     # No author can write a class; and without the address there is no line to look for.
-    return _LINES.sub("", _ROW.sub("", part, count=1), count=1) if ADDRESS in part else part
+    closed = _LINES.sub("", _ROW.sub("", part, count=1), count=1)
+    return closed.replace(f'"{ADDRESS}#', '"#').replace(NOTES_END, "")

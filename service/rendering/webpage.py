@@ -12,7 +12,9 @@ import lxml.html
 from lxml.html import HtmlElement, builder
 
 from service.domain.personalisation import PLACEHOLDER, Tag, resolve
-from service.rendering.finishing import inner_html, slug
+from service.rendering import web_version
+from service.rendering.contents import slug
+from service.rendering.finishing import inner_html
 from service.rendering.notes import BACK
 from service.rendering.phrases import phrases
 from service.rendering.sanitising import sanitise
@@ -22,8 +24,9 @@ __all__ = ["Section", "WebPage", "Words", "impersonal", "web_page"]
 OMISSION = "…"
 
 _RUN = re.compile(rf"(?:[ \u00a0]*{PLACEHOLDER.pattern})+", re.IGNORECASE)
+_LAYOUT = frozenset(["author", "callout", "card"])
 _CLOSING = frozenset(",;:!，；：！、")
-_TAKEN = frozenset(["main", "q"])
+_TAKEN = frozenset(["main", "q", "contents-title", "notes-title"])
 """Names of places that the frame around the issue uses itself."""
 
 
@@ -65,7 +68,8 @@ def web_page(
     for a picture from elsewhere, which becomes a link: looking at the archive asks nobody else for anything. `base` goes
     before jumps, for readers who see the words outside of their page."""
     page = lxml.html.document_fromstring(
-        impersonal(frozen, tags, html=True), parser=lxml.html.HTMLParser(huge_tree=True, encoding=None)
+        impersonal(web_version.put(frozen, None), tags, html=True),
+        parser=lxml.html.HTMLParser(huge_tree=True, encoding=None),
     )
     heading, body, notes = (_part(page, name) for name in ("title", "content", "notes"))
     for title in notes.findall("h2"):
@@ -82,7 +86,7 @@ def web_page(
         body=inner_html(body),
         notes=inner_html(notes),
         notes_title=phrases(language).notes,
-        sections=sections,
+        sections=() if body.find_class("contents") else sections,  # the author's own list is enough
         picture=next((str(image.get("src")) for image in body.iter("img")), None),
     )
 
@@ -112,7 +116,7 @@ def impersonal(text: str, tags: Sequence[Tag], *, html: bool = False) -> str:
 def _part(page: HtmlElement, name: str) -> HtmlElement:
     """The part of the design of that class, made safe; no author can write a class."""
     found: list[HtmlElement] = page.find_class(name)
-    return sanitise(inner_html(found[0]) if found else "")
+    return sanitise(inner_html(found[0]) if found else "", frozen=True)
 
 
 def _adapt(tree: HtmlElement, media: Callable[[str], str], words: Words) -> None:
@@ -126,7 +130,11 @@ def _adapt(tree: HtmlElement, media: Callable[[str], str], words: Words) -> None
         if cell.get("align") not in ("right", "center"):
             cell.attrib.pop("align", None)
     for table in list(tree.iter("table")):
-        _let_scroll(table, words)
+        if table.get("class") in _LAYOUT:
+            _without_table(table)
+        else:
+            table.attrib.pop("class", None)
+            _let_scroll(table, words)
     for link in tree.iter("a"):
         target = str(link.get("href") or "")
         if target.startswith("#fnref-"):
@@ -134,9 +142,11 @@ def _adapt(tree: HtmlElement, media: Callable[[str], str], words: Words) -> None
             link.set("aria-label", words.back)
         elif target.startswith("#fn-") and link.getparent().tag == "sup":
             link.set("aria-label", words.note % {"number": link.text_content().strip()})
+        if target[1:] in _TAKEN:
+            link.set("href", f"#part-{target[1:]}")
     for element in tree.xpath(".//*[@id]"):
         if element.get("id") in _TAKEN:
-            del element.attrib["id"]
+            element.set("id", f"part-{element.get('id')}")
 
 
 def _show(image: HtmlElement, media: Callable[[str], str], words: Words) -> None:
@@ -151,6 +161,15 @@ def _show(image: HtmlElement, media: Callable[[str], str], words: Words) -> None
         instead.set("href", source)
     instead.tail = image.tail
     image.getparent().replace(image, instead)
+
+
+def _without_table(table: HtmlElement) -> None:
+    """A table that only sets things beside each other, for mail programs, as boxes of the same names."""
+    for part in list(table.iter("tbody", "tr")):
+        part.drop_tag()
+    for cell in table.iterchildren("td"):
+        cell.tag = "div"
+    table.tag = "div"
 
 
 def _let_scroll(table: HtmlElement, words: Words) -> None:
