@@ -18,6 +18,8 @@ from service.rendering.sanitising import sanitise
 PORTRAIT = 72
 _CELL = 24
 """What a design may put around the words of a cell, on both sides together."""
+_GAP = 12
+"""Between columns: the inliner puts a blank between them, and without room for it the last would stand below."""
 
 _DASHES = ("—", "―")
 _STACKING = "display:inline-block;width:100%;max-width:{width}px;vertical-align:top;box-sizing:border-box"
@@ -84,7 +86,7 @@ class _Builder:
 
     def _columns(self, container: Container, width: int) -> HtmlElement:
         columns = [part for part in container.parts if isinstance(part, Container)]
-        each = width // max(1, len(columns))
+        each = (width + _GAP) // max(1, len(columns)) - _GAP
         style = _STACKING.format(width=each)
         row: HtmlElement = builder.DIV({"class": "columns"})
         for column in columns:

@@ -144,7 +144,7 @@ def _check_button(container: Container, findings: Findings) -> None:
 
 
 def _is_one_link(token: Token) -> bool:
-    children = token.children or []
+    children = [child for child in token.children or [] if child.type != "text" or child.content.strip()]
     if not children or children[0].type != "link_open" or children[-1].type != "link_close":
         return False
     inner = children[1:-1]
@@ -175,7 +175,14 @@ def _check_author(container: Container, findings: Findings) -> None:
 
 
 def _without_portrait(children: list[Token]) -> list[Token]:
-    return [child for child in children if child.type != "image"]
+    """Without pictures, and without links around nothing else."""
+    kept = [child for child in children if child.type != "image"]
+    return [
+        child
+        for at, child in enumerate(kept)
+        if not (child.type == "link_open" and kept[at + 1].type == "link_close")
+        and not (child.type == "link_close" and at and kept[at - 1].type == "link_open")
+    ]
 
 
 def _says(token: Token) -> bool:

@@ -49,14 +49,13 @@ def fill(body: HtmlElement, others: list[HtmlElement], title: str, findings: Fin
 
 def name_headings(trees: list[HtmlElement], wanted: set[str]) -> None:
     """Give the headings that an author's links lead to their places."""
+    wanted -= _places(trees)
     for tree in trees:
         for heading in tree.iter(*_HEADINGS):
             found = wanted & {slug(words_of(heading)), slug(heading.text_content())}
-            if found and not heading.get("id"):
-                wanted -= found
+            if found:
                 _name(heading, min(found))
-            elif found and heading.get("id") in found:
-                wanted -= found
+            wanted -= found
 
 
 def _sections(body: HtmlElement) -> list[tuple[HtmlElement, list[HtmlElement]]]:
@@ -98,8 +97,8 @@ def _give_place(heading: HtmlElement, taken: set[str]) -> None:
 
 def _name(heading: HtmlElement, name: str) -> None:
     """Gmail and Outlook jump to a name, others to an id."""
-    heading.set("id", name)
     place = lxml.html.Element("a", name=name)
+    (place if heading.get("id") else heading).set("id", name)
     place.tail, heading.text = heading.text, None
     heading.insert(0, place)
 

@@ -120,7 +120,7 @@ def _part(page: HtmlElement, name: str) -> HtmlElement:
 
 
 def _adapt(tree: HtmlElement, media: Callable[[str], str], words: Words) -> None:
-    for place in tree.xpath(".//a[@name and not(@href)]"):  # for mail programs; here every place has an id
+    for place in tree.xpath(".//a[@name and not(@href or @id)]"):  # for mail programs; here every place has an id
         place.drop_tag()
     for heading in list(tree.iter("h1")):
         heading.tag = "h2"
