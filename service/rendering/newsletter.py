@@ -104,7 +104,7 @@ def render(
     _check_size(page, findings)
     inlined = inlining.inline_styles(page)
     _check_size(inlined, findings)
-    if draft.notes_on_web and web_version.NOTES_END in web_version.put(inlined, web_version.ADDRESS):
+    if web_version.keeps_notes(inlined):
         raise InliningError("the design keeps notes in the mail that belong to the web version")
     rendered_subject = placements.place(draft.head.subject, "text")
     preheader = placements.place(draft.head.preheader, "text")

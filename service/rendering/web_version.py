@@ -11,6 +11,7 @@ NOTES_END = "<!--notes of the web version-->"
 """Ends the notes that stand in frozen HTML for the web version, and for the mail only where there is no such page."""
 
 _NOTES = re.compile(rf'<div(?=[^<>]*\sclass="notes[" ]).*?{NOTES_END}\s*</div>', re.DOTALL)
+_END = re.compile(rf"{NOTES_END}\n?")
 _ROW = re.compile(r'<tr><td class="web-version.*?</tr>\n?', re.DOTALL)
 _LINES = re.compile(rf"[^\n]*\n<{re.escape(ADDRESS)}>\n\n")
 
@@ -38,4 +39,9 @@ def put(part: str, url: str | None) -> str:
         return part
     # No author can write a class; and without the address there is no line to look for.
     closed = _LINES.sub("", _ROW.sub("", part, count=1), count=1)
-    return closed.replace(f'"{ADDRESS}#', '"#').replace(NOTES_END, "")
+    return _END.sub("", closed.replace(f'"{ADDRESS}#', '"#'))
+
+
+def keeps_notes(part: str) -> bool:
+    """Whether notes would stay in a mail that must not hold them: a design has put them where they are not found."""
+    return NOTES_END in put(part, ADDRESS)
