@@ -127,10 +127,10 @@ class _Builder:
 
 
 def _table(name: str, cells: list[HtmlElement], *, stacked: bool = False) -> HtmlElement:
-    """A table for the layout: Outlook for Windows knows no other box. `stacked` cells are rows."""
-    table: HtmlElement = builder.TABLE(
-        {"role": "presentation", "class": name, "width": "100%", "cellpadding": "0", "cellspacing": "0", "border": "0"}
-    )
+    """A table for the layout: Outlook for Windows knows no other box. `stacked` cells are rows. Its own width, not that of
+    what stands in it, decides."""
+    look = {"role": "presentation", "class": name, "style": "table-layout:fixed"}
+    table: HtmlElement = builder.TABLE(look | {"width": "100%", "cellpadding": "0", "cellspacing": "0", "border": "0"})
     for row in [[cell] for cell in cells] if stacked else [cells]:
         table.append(builder.TR(*row))
     return table
@@ -264,11 +264,17 @@ def _name_sources(tree: HtmlElement) -> None:
 
 
 def _mark_data(tree: HtmlElement) -> None:
-    """Tables that an author wrote hold data; their headings say for what, so that screen readers can tell."""
-    for table in tree.iter("table"):
+    """Tables that an author wrote hold data; their headings say for what, so that screen readers can tell. One that is wider than
+    a telephone scrolls by itself, where it would widen the whole mail."""
+    for table in list(tree.iter("table")):
         if table.get("class"):
             continue
         table.set("class", "data")
+        if not any(one.tag == "table" and one.get("class") == "data" for one in table.iterancestors()):
+            frame = builder.DIV({"style": "overflow-x:auto"})
+            table.addprevious(frame)
+            frame.tail, table.tail = table.tail, None
+            frame.append(table)
         rows = list(table.iter("tr"))
         for row in rows:
             for head in row.iterchildren("th"):

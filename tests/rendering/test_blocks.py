@@ -164,6 +164,18 @@ def test_a_table_of_data_says_what_its_headings_are_for() -> None:
     assert [th.get("scope") for th in table.cssselect("th")] == ["col", "row"]
 
 
+@pytest.mark.browser
+def test_a_table_of_many_columns_does_not_widen_the_mail(chromium: Browser) -> None:
+    cells = "| Administrative | Bundesdatenschutzgesetz | compliance@harbourlane.example " * 2 + "|"
+    wide = f"{cells}\n{'|---' * 6}|\n{cells}"
+    html = rendered(f"{wide}\n\n{COLUMNS.format(wide, 'Words')}\n\n::: callout\n{wide}\n:::").html
+    for width in (375, 720):
+        tab = chromium.new_page(viewport={"width": width, "height": 800}, offline=True)
+        tab.set_content(html, wait_until="domcontentloaded")
+        assert tab.evaluate("document.documentElement.scrollWidth") <= width
+        tab.close()
+
+
 @pytest.mark.parametrize("name", ["callout", "columns", "button-row", "author", "card", "contents", "data"])
 def test_an_author_cannot_write_what_we_make(name: str) -> None:
     for tag in ("div", "table", "a", "p"):

@@ -5,8 +5,8 @@ from tests.rendering.rendered import rendered
 FRAME = "+" + "-" * 74 + "+"
 
 
-def _body(markdown: str, **masthead: str) -> str:
-    text = rendered(markdown, **masthead).text
+def _body(markdown: str) -> str:
+    text = rendered(markdown).text
     return text[text.index("=\n\n") + 3 : text.index("\n\n____")]
 
 

@@ -7,8 +7,8 @@ from tests.rendering.rendered import content, page, rendered
 LIST = "::: contents\n:::\n\n"
 
 
-def _lines(markdown: str, **masthead: str) -> list[tuple[str, str]]:
-    root = content(rendered(LIST + markdown, **masthead))
+def _lines(markdown: str) -> list[tuple[str, str]]:
+    root = content(rendered(LIST + markdown))
     return [(unquote(str(link.get("href"))), link.text_content()) for link in root.cssselect(".contents li a")]
 
 
