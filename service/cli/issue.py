@@ -19,6 +19,7 @@ from service.operations import missing as missing_of
 from service.operations.authoring import Source
 from service.operations.authoring_variants import Variant, all_warnings
 from service.rendering.newsletter import Masthead
+from service.rendering.web_version import put
 from service.running import database, everything
 
 issue_argument = click.argument("issue_id", metavar="ID", type=click.IntRange(1))
@@ -278,7 +279,8 @@ def render(
     settings.configure(settings.load())
     _check_places(file, output, text_output)
     source = source_of(file, versions)
-    masthead = Masthead(name="Your newsletter", sender_name="Your newsletter", postal_address="Your postal address")
+    # With an archive, for the text may ask for one; no page of it is known, so that its line is not shown and notes stay in the mail.
+    masthead = Masthead("Your newsletter", "Your newsletter", "Your postal address", has_archive=True)
     variants = authoring.render_variants(
         source, masthead, subject=subject, fields=frozenset(fields), keep_pictures=False
     )
@@ -303,14 +305,14 @@ def _beside(place: Path | None, one: Variant, variants: list[Variant]) -> Path |
 
 def _shown(one: Variant, source: Source) -> str:
     """A variant's HTML, to be looked at: with the pictures that came inside the texts."""
-    page = authoring.without_reader(one.rendered, one.rendered.html)
+    page = authoring.without_reader(one.rendered, put(one.rendered.html, None))
     for text in (source, *source.versions.values()):
         page = sources.shown(page, text.pictures, text.folder)
     return page
 
 
 def _write_variant(one: Variant, source: Source, output: Path | None, text_output: Path | None, *, named: bool) -> None:
-    html, text = _shown(one, source), authoring.without_reader(one.rendered, one.rendered.text)
+    html, text = _shown(one, source), authoring.without_reader(one.rendered, put(one.rendered.text, None))
     try:
         if output is not None:
             output.write_text(html, encoding="utf-8")

@@ -40,7 +40,7 @@ class _Builder:
     def __init__(self, md: MarkdownIt) -> None:
         self._md = md
         self._builders: dict[str, Callable[[Container, int], HtmlElement]] = {
-            "contents": lambda _container, _width: builder.DIV({"class": "contents"}),
+            "contents": self._contents,
             "callout": self._callout,
             "button": self._button,
             "columns": self._columns,
@@ -64,6 +64,11 @@ class _Builder:
                 _move(inner, tree)
         return tree
 
+    def _contents(self, container: Container, width: int) -> HtmlElement:
+        contents: HtmlElement = builder.DIV({"class": "contents"})
+        _move(self.tree(container.parts, width), contents)
+        return contents
+
     def _callout(self, container: Container, width: int) -> HtmlElement:
         cell = builder.TD({"class": "callout-cell"})
         if container.title is not None:
@@ -76,7 +81,7 @@ class _Builder:
     def _button(self, container: Container, width: int) -> HtmlElement:
         tree, row = self.tree(container.parts, width), builder.DIV({"class": "button-row"})
         link = tree.find(".//a[@href]")
-        if link is None:
+        if link is None or link.text_content().strip() != tree.text_content().strip():
             _move(tree, row)
             return row
         link.set("class", "button")
@@ -85,14 +90,15 @@ class _Builder:
         return row
 
     def _columns(self, container: Container, width: int) -> HtmlElement:
-        columns = [part for part in container.parts if isinstance(part, Container)]
+        columns = container.parts
         each = (width + _GAP) // max(1, len(columns)) - _GAP
         style = _STACKING.format(width=each)
         row: HtmlElement = builder.DIV({"class": "columns"})
         for column in columns:
             # The width on the element itself: a design decides the look, but not whether columns stack on a telephone.
             cell = builder.DIV({"class": "column", "style": style})
-            _move(self.tree(column.parts, each - _CELL), cell)
+            parts = column.parts if isinstance(column, Container) and column.name == "column" else [column]
+            _move(self.tree(parts, each - _CELL), cell)
             row.append(cell)
         return row
 

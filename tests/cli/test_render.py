@@ -37,6 +37,14 @@ def test_a_field_that_readers_have_may_be_used(broadsheet: Commands, folder: Pat
     assert "Your office: none." in broadsheet("render", folder / "x.md", "--field", "office").succeeded().out
 
 
+def test_a_text_that_sends_its_notes_to_the_web_version_can_be_looked_at(broadsheet: Commands, folder: Path) -> None:
+    (folder / "x.md").write_text("---\nnotes: web\n---\n# News\n\nText[^a]\n\n[^a]: A note.\n")
+    shown = broadsheet("render", folder / "x.md").succeeded().out
+    assert 'href="#fn-1"' in shown
+    assert "A note." in shown
+    assert "web-version" not in shown.split("</style>")[-1]
+
+
 def test_a_reader_that_stops_reading_is_no_error(folder: Path, cli_home: Path) -> None:
     (folder / "long.md").write_text("# News\n\n" + "All is well. \n\n" * 600)
     process = subprocess.Popen(

@@ -206,6 +206,29 @@ def test_an_unknown_word_after_a_fence_never_becomes_a_class() -> None:
     assert "there is no container" in problems('::: callout" onclick="x\nWords\n:::')
 
 
+@pytest.mark.parametrize(
+    "markdown",
+    [
+        "::: contents\nword\n:::",
+        "::: unknown\nword\n:::",
+        "::: columns\nword\n:::",
+        "::: columns\n::: card\nword\n:::\n:::",
+        "::: columns\n:::\n\nword",
+        "::: column\nword\n:::",
+        "::: button\nword\n:::",
+        "::: button\nword [a](https://a.example) word\n:::",
+        "::: author\n- word\n:::",
+        "::: card\n![A](a.png)\n:::\nword",
+        "- ::: callout word\n  word\n  :::",
+    ],
+)
+def test_even_what_is_refused_is_built_without_losing_a_word(markdown: str) -> None:
+    """So that whoever shows a text with its problems shows all of it."""
+    md = commonmark.parser()
+    tree = build(md, commonmark.parse(md, markdown).body)
+    assert tree.text_content().count("word") == markdown.count("word")
+
+
 @pytest.mark.browser
 def test_columns_stand_beside_each_other_on_desks_and_below_on_phones(chromium: Browser) -> None:
     html = rendered(COLUMNS.format("Left", "Right")).html
