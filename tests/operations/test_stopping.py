@@ -88,9 +88,9 @@ def test_a_freeze_that_fails_is_said_and_tried_again(drain: Drain, sandbox: Sand
     try:
         with pytest.raises(Exception, match="cohorts"):
             drain()
-        assert "preparing it failed" in str(reporting.show(issue)["issue"]["state_reason"])
     finally:
         sql("ALTER TABLE cohorts_away RENAME TO cohorts")
+    assert "preparing it failed" in str(reporting.show(issue)["issue"]["state_reason"])
     sql("UPDATE issues SET lease_until = now() - interval '1 second'")
     sweeping.sweep_sending()
     drain()

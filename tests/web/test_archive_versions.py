@@ -37,9 +37,7 @@ def test_a_visitor_reads_the_version_in_their_language_at_the_same_address(web: 
     status, place = moved(f"{web}/n/monthly/{issue}", **{"Accept-Language": "de"})
     assert (status, place) == (301, f"/n/monthly/{issue}/2026-01-01-news-of-march")
     german = page(web + place, **{"Accept-Language": "de-AT,en;q=0.5"})
-    assert "Deutsche Worte vom 1. Jan. 2026" in german.text_content() or "Deutsche Worte vom 01.01.2026" in (
-        german.text_content()
-    )
+    assert "Deutsche Worte vom 01.01.2026" in german.text_content()
     assert "Mitglieder" not in german.text_content(), "nobody in particular is a member"
     for others in ("en", "fr", ""):
         english = page(web + place, **{"Accept-Language": others}).text_content()
