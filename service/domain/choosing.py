@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from service.domain.conditions import SPACE, Condition, tidy
+from service.domain.conditions import Condition, tidy
 from service.domain.languages import is_traditional
 
 Alternative = Mapping[str, str]
@@ -114,9 +114,3 @@ def _applies(rule: Fallback, tag: str) -> bool:
 def _primary(tag: str) -> str:
     primary = tag.split("-")[0]
     return "zh" if primary == "cmn" else primary
-
-
-__all__ = [
-    "EMPTY", "OTHER", "SPACE", "Alternative", "Choice", "Fallback", "case_of", "cases_of", "choose", "fallbacks", "is_true",
-    "preferred", "version_of",
-]  # fmt: skip
