@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from lxml.html import HtmlElement
 
 from service.rendering import incoming_links, incoming_tables
-from service.rendering.finishing import slug
+from service.rendering.contents import slug
 from service.rendering.incoming_document import PLAIN, Block, Code, Heading, Listing, Paragraph, Piece, Quotation, Rule
 from service.rendering.incoming_notes import Notes
 from service.rendering.incoming_pictures import Pictures
