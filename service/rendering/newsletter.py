@@ -5,7 +5,7 @@ What differs between readers stays a placeholder. Refuses, with every problem at
 
 import html
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from lxml.html import HtmlElement
@@ -13,6 +13,7 @@ from lxml.html import HtmlElement
 from service.domain.personalisation import SYSTEM_FIELDS, TODAY, Tag
 from service.rendering import (
     blocks,
+    colour,
     commonmark,
     contents,
     design,
@@ -35,7 +36,7 @@ from service.rendering.problems import Findings, RenderError
 from service.rendering.sanitising import sanitise
 from service.rendering.source import Entry, read
 
-__all__ = ["Masthead", "Picture", "RenderError", "Rendered", "local_pictures", "render"]
+__all__ = ["Examined", "Masthead", "Picture", "RenderError", "Rendered", "examine", "local_pictures", "render"]
 
 KB = 1024
 MAX_HTML = 102 * KB
@@ -51,6 +52,15 @@ class Rendered:
     html: str
     text: str
     tags: tuple[Tag, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Examined:
+    """All that is wrong with a text, and what would come of it: None where reading on made no sense. Never to be sent."""
+
+    rendered: Rendered | None
+    problems: tuple[str, ...]
     warnings: tuple[str, ...]
 
 
@@ -95,7 +105,41 @@ def render(
     `lines` are the author's own numbers, where conditions took lines out; `known` are fields that each of its readers has.
     Raises RenderError with all problems.
     """
-    findings = Findings(lines)
+    return _render(markdown, masthead, Findings(lines), subject=subject, fields=fields, pictures=pictures, known=known)
+
+
+def examine(
+    markdown: str,
+    masthead: Masthead,
+    *,
+    subject: str | None = None,
+    fields: Iterable[str] = (),
+    pictures: Mapping[str, Picture] = MappingProxyType({}),
+    lines: Sequence[int] = (),
+    known: Iterable[str] = (),
+) -> Examined:
+    """Render as `render` does, but go on behind problems, so that all of them and what else can be checked are found at once."""
+    findings = Findings(lines, lenient=True)
+    design.check(masthead, findings)
+    if not colour.HEX.fullmatch(masthead.brand_colour):
+        masthead = replace(masthead, brand_colour=Masthead.brand_colour)
+    try:
+        rendered = _render(markdown, masthead, findings, subject=subject, fields=fields, pictures=pictures, known=known)
+    except RenderError as error:
+        return Examined(None, tuple(dict.fromkeys((*findings.problems, *error.problems))), findings.warnings)
+    return Examined(rendered, findings.problems, findings.warnings)
+
+
+def _render(
+    markdown: str,
+    masthead: Masthead,
+    findings: Findings,
+    *,
+    subject: str | None,
+    fields: Iterable[str],
+    pictures: Mapping[str, Picture],
+    known: Iterable[str],
+) -> Rendered:
     placements = Placements(fields)
     design.check(masthead, findings)
     draft = _read(markdown, subject, Inspector(pictures, findings), placements, masthead)
@@ -174,12 +218,11 @@ def _check_size(page: str, findings: Findings) -> None:
     """Gmail cuts a mail at about 102 KB, and with it the leave link. Tracked links make it grow after us."""
     size = len(web_version.put(page, web_version.ADDRESS).encode())
     if size > MAX_HTML:
-        raise RenderError(
-            [
-                f"the mail has {size / KB:.0f} KB of HTML and Gmail cuts it at 102 KB, leave link and all; shorten the text"
-            ]
+        findings.problem(
+            f"the mail has {size / KB:.0f} KB of HTML and Gmail cuts it at 102 KB, leave link and all; shorten the text"
         )
-    if size > LARGE_HTML:
+        findings.raise_if_any()
+    elif size > LARGE_HTML:
         findings.warning(
             f"the mail has {size / KB:.0f} KB of HTML; Gmail cuts it at 102 KB, and tracked links are longer"
         )

@@ -17,11 +17,13 @@ class RenderError(ValueError):
 class Findings:
     """Problems (nothing can be rendered) and warnings (it can, but look), each said once and in the order of lines.
 
-    `lines`: the author's own number for each line of the text, where what is rendered is only a part of it.
+    `lines`: the author's own number for each line of the text, where what is rendered is only a part of it. `lenient`: go on
+    behind problems, to find what else is wrong; what comes out must not be sent.
     """
 
-    def __init__(self, lines: Sequence[int] = ()) -> None:
+    def __init__(self, lines: Sequence[int] = (), *, lenient: bool = False) -> None:
         self._lines = lines
+        self._lenient = lenient
         self._problems: dict[str, int] = {}
         self._warnings: dict[str, int] = {}
 
@@ -40,8 +42,13 @@ class Findings:
 
     def raise_if_any(self) -> None:
         """Stop with all problems so far."""
-        if self._problems:
-            raise RenderError(sorted(self._problems, key=lambda text: self._problems[text]))
+        if self._problems and not self._lenient:
+            raise RenderError(list(self.problems))
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """All problems so far, by line."""
+        return tuple(sorted(self._problems, key=lambda text: self._problems[text]))
 
     @property
     def warnings(self) -> tuple[str, ...]:
