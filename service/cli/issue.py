@@ -10,6 +10,7 @@ import click
 from service import settings
 from service.cli.frame import actor, as_json, command, fail, plain, say, show_json
 from service.cli.groups import issues, root
+from service.cli.preflight import despite, warn
 from service.cli.versions import source_of, source_paths, versions_option
 from service.cli.watching import exit_code, show_issue, wait_for_ledger
 from service.domain.outcomes import Reason
@@ -61,20 +62,23 @@ def show_draft(source: Source) -> None:
 @issue_argument
 @click.option("--wait", is_flag=True, help="Watch until the ledger closes.")
 @click.option("--timeout", type=click.FloatRange(1), default=900, show_default=True, help="Seconds to wait.")
+@despite
 @as_json
-def send(issue_id: int, wait: bool, timeout: float, as_json: bool) -> None:
+def send(issue_id: int, wait: bool, timeout: float, reason: str | None, as_json: bool) -> None:
     """Send an issue to its audience. A second time changes nothing: nobody gets two copies."""
     chosen = settings.load()
     if not wait:
         with database(chosen):
-            scheduling.schedule(issue_id, actor=actor())
+            warn(issue_id)
+            scheduling.schedule(issue_id, actor=actor(), override=reason)
             found = reporting.show(issue_id)
         say("Scheduled. A running `broadsheet up` sends it; `broadsheet issue show` tells how far it is.")
         if as_json:
             show_json(found)
         return
     with everything(chosen) as running:
-        scheduling.schedule(issue_id, actor=actor())
+        warn(issue_id)
+        scheduling.schedule(issue_id, actor=actor(), override=reason)
         found = wait_for_ledger(running, issue_id, timeout)
     finish(found, as_json)
 

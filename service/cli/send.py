@@ -8,9 +8,10 @@ from typing import Any
 import click
 
 from service import settings
-from service.cli.frame import actor, as_json, command, fail, plain, say, screen
+from service.cli.frame import actor, as_json, command, fail, say, screen
 from service.cli.groups import root
 from service.cli.issue import finish, show_draft
+from service.cli.preflight import despite, refuse_unless, warn
 from service.cli.subscribers import COLUMNS, show_report
 from service.cli.versions import source_of, versions_option
 from service.cli.watching import wait_for_ledger
@@ -53,6 +54,7 @@ from service.settings import Settings
     help="Send this content once more to readers who have it; N is their number, typed.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@despite
 @as_json
 def send(
     file: Path,
@@ -63,6 +65,7 @@ def send(
     timeout: float,
     again: int | None,
     yes: bool,
+    reason: str | None,
     as_json: bool,
     **words: Any,
 ) -> None:
@@ -83,15 +86,15 @@ def send(
             actor=actor(),
         )
         show_draft(source)
-        for warning in planned.rendered.warnings:
-            say(f"[yellow]![/yellow] {plain(warning)}")
         try:
+            if not planned.repeated:
+                refuse_unless(reason, warn(planned.issue_id))
             _agree(planned, again=again, yes=yes, as_json=as_json)
         except BaseException:  # however the answer was no: leave no draft behind
             if not planned.repeated:
                 authoring.discard_draft(planned.issue_id)
             raise
-        found = _send(running, planned, timeout)
+        found = _send(running, planned, timeout, reason)
     finish(found, as_json)
 
 
@@ -160,7 +163,7 @@ def _agree(planned: Plan, *, again: int | None, yes: bool, as_json: bool) -> Non
     )
 
 
-def _send(running: Running, planned: Plan, timeout: float) -> dict[str, Any]:
+def _send(running: Running, planned: Plan, timeout: float, reason: str | None) -> dict[str, Any]:
     if not planned.repeated:
-        scheduling.schedule(planned.issue_id, actor=actor())
+        scheduling.schedule(planned.issue_id, actor=actor(), override=reason)
     return wait_for_ledger(running, planned.issue_id, timeout)

@@ -5,7 +5,7 @@ import json
 import re
 import secrets
 import string
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -16,9 +16,17 @@ from service.domain.addresses import AddressError, normalise
 from service.domain.conditions import tidy
 from service.domain.personalisation import LEAVE_URL, resolve
 from service.errors import Conflict, Invalid, NotFound
-from service.operations import sources
+from service.operations import sources as incoming
 from service.operations.auditing import audit
-from service.operations.authoring_variants import Variant, all_warnings, content_hash, insert_variants, render_all
+from service.operations.authoring_variants import (
+    Looked,
+    Variant,
+    all_warnings,
+    content_hash,
+    examine_all,
+    insert_variants,
+    render_all,
+)
 from service.operations.requests import MEDIA_ORIGIN
 from service.rendering.drafts import Draft, draft_from_text
 from service.rendering.newsletter import Masthead, Picture, Rendered
@@ -165,15 +173,15 @@ def check_sender(newsletter_id: int, *, sender_address: str | None, postal_addre
 
 def read_source(path: Path) -> Source:
     """Read a file of any kind that authors hand in. Raises Invalid with what is wrong and what to do."""
-    if sources.is_incoming(path):
-        draft = sources.read_incoming(path)
+    if incoming.is_incoming(path):
+        draft = incoming.read_incoming(path)
         return Source(draft.markdown, path.parent, draft, draft.pictures)
     if path.suffix.lower() not in (".md", ".markdown", ".txt"):
-        raise Invalid(sources.refusal(path))
+        raise Invalid(incoming.refusal(path))
     try:
         if not path.is_file():
             raise Invalid(
-                f"{path.name} {'is a folder' if path.is_dir() else 'is no file' if path.exists() else 'is not there'}. Name a {sources.KINDS} file."
+                f"{path.name} {'is a folder' if path.is_dir() else 'is no file' if path.exists() else 'is not there'}. Name a {incoming.KINDS} file."
             )
         if path.stat().st_size > LARGEST_SOURCE:
             raise Invalid(
@@ -230,21 +238,35 @@ def render_variants(
 ) -> list[Variant]:
     """Render what the team wrote, once for each variant; the first is for readers of whom nothing is known. `subject` is the main
     text's. Raises Invalid with every problem. `keep_pictures`: store them, to be served."""
+    texts, picture = _texts(source, masthead, subject, keep=keep_pictures)
+    return render_all(texts, masthead, fields=fields, picture=picture)
+
+
+def examine_variants(source: Source, masthead: Masthead, *, fields: frozenset[str]) -> list[Looked]:
+    """The same, going on behind problems to find all of them; stores no picture. Raises Invalid where no variant can be made."""
+    texts, picture = _texts(source, masthead, None, keep=False)
+    return examine_all(texts, masthead, fields=fields, picture=picture)
+
+
+def _texts(
+    source: Source, masthead: Masthead, subject: str | None, *, keep: bool
+) -> tuple[dict[str, Text], Callable[[str, str], Picture]]:
+    """Language → text, the newsletter's own first; and what finds a picture of a language's text."""
     if any(tidy("language", language) == tidy("language", masthead.language) for language in source.versions):
         raise Invalid(
             f"The main file is the newsletter's language, {masthead.language}, already. Leave that version out, or make it the main file."
         )
     by_tag = sorted(source.versions.items(), key=lambda one: tidy("language", one[0]))
-    texts_of = {masthead.language: source, **dict(by_tag)}
+    sources = {masthead.language: source, **dict(by_tag)}
     texts = {
         language: Text(one.markdown, (subject if one is source else None) or (one.draft.title if one.draft else None))
-        for language, one in texts_of.items()
+        for language, one in sources.items()
     }
 
     def picture(language: str, name: str) -> Picture:
-        return _picture(texts_of[language], name, keep=keep_pictures)
+        return _picture(sources[language], name, keep=keep)
 
-    return render_all(texts, masthead, fields=fields, picture=picture)
+    return texts, picture
 
 
 def render_source(
@@ -283,7 +305,7 @@ def create_issue(
     warnings about all variants. Raises Invalid with every problem, and NotFound."""
     with transaction() as tx:
         newsletter = _newsletter(tx, newsletter_id)
-        fields = _fields(tx, newsletter_id)
+        fields = fields_of(tx, newsletter_id)
     variants = render_variants(source, masthead_of(newsletter), subject=subject, fields=fields, keep_pictures=True)
     with transaction() as tx:
         issue_id = _insert(tx, newsletter, source, variants, dict(audience or {}))
@@ -314,7 +336,7 @@ def _newsletter(tx: Transaction, newsletter_id: int) -> dict[str, Any]:
     return dict(row)
 
 
-def _fields(tx: Transaction, newsletter_id: int) -> frozenset[str]:
+def fields_of(tx: Transaction, newsletter_id: int) -> frozenset[str]:
     """The attributes that readers of the newsletter have: what an author may use beside the names."""
     rows = tx.execute(
         """SELECT DISTINCT k FROM subscriptions n JOIN subscribers s ON s.id = n.subscriber_id, jsonb_object_keys(s.attributes) AS k

@@ -9,7 +9,16 @@ from typing import Any
 from service.db import Transaction
 from service.domain.choosing import Alternative
 from service.errors import Invalid
-from service.rendering.newsletter import Masthead, Picture, Rendered, RenderError, local_pictures, render
+from service.rendering.newsletter import (
+    Examined,
+    Masthead,
+    Picture,
+    Rendered,
+    RenderError,
+    examine,
+    local_pictures,
+    render,
+)
 from service.rendering.variants import Text, Unrendered, told, variants_of
 from service.rendering.web_version import put
 
@@ -58,6 +67,48 @@ def render_all(
     if problems := said.lines():
         raise Invalid(*problems)
     return rendered
+
+
+@dataclass(frozen=True)
+class Looked:
+    """A variant that may be unfit to be sent. `markdown` is the author's whole text; `known` are fields that each of its readers
+    has."""
+
+    name: str
+    language: str
+    markdown: str
+    known: frozenset[str]
+    examined: Examined
+
+
+def examine_all(
+    texts: Mapping[str, Text], masthead: Masthead, *, fields: frozenset[str], picture: Callable[[str, str], Picture]
+) -> list[Looked]:
+    """As `render_all`, going on behind problems to find all of them. Raises Invalid where no variant can be made."""
+    try:
+        unrendered = variants_of(texts, fields)
+    except RenderError as error:
+        raise Invalid(*error.problems) from None
+    pictures = _Pictures(picture)
+    looked = []
+    for one in unrendered:
+        found, problems = pictures.of(one)
+        examined = examine(
+            one.markdown,
+            replace(masthead, language=one.language),
+            subject=one.subject,
+            fields=fields,
+            pictures=found,
+            lines=one.lines,
+            known=one.known,
+        )
+        # A picture that is there and no good is not one that was not found: its own problem says more, though without a line.
+        known = [problem for problem in problems if "cannot be read" not in problem]
+        vague = [name for name in pictures.names(one) if any(name in problem for problem in known)]
+        kept = [p for p in examined.problems if not any(f"the picture {name} was not found" in p for name in vague)]
+        examined = replace(examined, problems=(*kept, *known))
+        looked.append(Looked(one.name, one.language, texts[one.language].markdown, one.known, examined))
+    return looked
 
 
 def all_warnings(variants: list[Variant]) -> tuple[str, ...]:

@@ -6,16 +6,22 @@ from service import queue
 from service.db import Transaction, transaction
 from service.domain.outcomes import Reason
 from service.errors import Conflict, Invalid, NotFound
+from service.operations import preflighting
 from service.operations.auditing import audit
 from service.operations.bells import go_on, ring
+from service.operations.preflighting import Blocked
 from service.settings import current
 
 
-def schedule(issue_id: int, *, actor: str) -> None:
-    """Send the issue as soon as possible. The provider is frozen here. A second call changes nothing.
+def schedule(issue_id: int, *, actor: str, override: str | None = None) -> None:
+    """Send the issue as soon as possible. The provider is frozen here. A second call changes nothing. `override`: the reason,
+    which is kept, to send it despite what preflight found.
 
-    Raises NotFound; Conflict when it cannot be scheduled as it is.
+    Raises NotFound; Conflict when it cannot be scheduled as it is; Blocked when preflight stops it; Invalid for an empty reason.
     """
+    if override is not None and not override.strip():
+        raise Invalid("Say why it is sent all the same: the reason is kept with the decision.")
+    stopping = preflighting.blocking(issue_id)
     with transaction() as tx:
         row = _locked(tx, issue_id)
         if row["state"] in ("scheduled", "preparing", "sending", "sent"):
@@ -24,12 +30,15 @@ def schedule(issue_id: int, *, actor: str) -> None:
             raise Conflict("This newsletter asks for a second person's approval before an issue is sent.")
         if row["state"] not in ("draft", "approved"):
             raise Conflict(f"Issue {issue_id} is {row['state']}; it cannot be scheduled.{_hint(row['state'])}")
+        if stopping and override is None:
+            raise Blocked(stopping)
         tx.execute(
             "UPDATE issues SET state = 'scheduled', scheduled_at = clock_timestamp(), provider = :provider WHERE id = :id",
             provider=current().provider,
             id=issue_id,
         )
-        audit(tx, actor, "schedule", f"issue {issue_id}")
+        despite = {"despite": sorted({one.rule for one in stopping}), "reason": override} if stopping else {}
+        audit(tx, actor, "schedule", f"issue {issue_id}", **despite)
         tx.enqueue(queue.PREPARE_ISSUE, issue_id)
 
 

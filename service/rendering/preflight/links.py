@@ -67,7 +67,7 @@ def _targets(mail: Mail) -> Iterator[Finding]:
         elif href.startswith("#") and unquote(href[1:]) not in places:
             text = f"{href} is no place in this mail"
             yield Finding("blocks", "link-to-no-place", text, where, "Link to a heading that is there.")
-        elif href.lower().startswith("http://"):
+        elif href.lower().startswith("http://") and href != mail.head.leave_url:
             yield Finding(
                 "warns",
                 "link-insecure",
@@ -133,7 +133,7 @@ def _same_words(mail: Mail) -> Iterator[Finding]:
 def _dead(mail: Mail, facts: Facts) -> Iterator[Finding]:
     unknown = []
     for url in addresses(mail):
-        if _is_reserved(url):
+        if is_reserved(_host(url)):
             yield Finding(
                 "notes",
                 "link-example",
@@ -155,9 +155,9 @@ def _dead(mail: Mail, facts: Facts) -> Iterator[Finding]:
 
 def asked(mail: Mail) -> list[str]:
     """The addresses worth asking for: those that may exist."""
-    return [url for url in addresses(mail) if not _is_reserved(url)]
+    return [url for url in addresses(mail) if not is_reserved(_host(url))]
 
 
-def _is_reserved(url: str) -> bool:
-    host = _host(url)
+def is_reserved(host: str) -> bool:
+    """Whether a name is kept free for examples: it leads nowhere, and nobody is asked."""
     return any(host == name or host.endswith(f".{name}") for name in RESERVED)
