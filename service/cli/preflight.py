@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -60,7 +59,7 @@ def preflight(what: str, newsletter: str | None, fields: tuple[str, ...], networ
         found = {"subject": report.subject, "findings": [asdict(finding) for finding in report.findings]}
         show_json(named | counts | found)
     else:
-        _show(report, Console(highlight=False))
+        _show(report)
     sys.exit(1 if report.blocking else 0)
 
 
@@ -90,13 +89,13 @@ def _waiting() -> Any:
     return screen.status("Looking at it…")
 
 
-def _show(report: Report, console: Console) -> None:
+def _show(report: Report) -> None:
     for severity in SEVERITIES:
         found = [finding for finding in report.findings if finding.severity == severity]
         if not found:
             continue
         sign, look, title = _LOOKS[severity]
-        console.print(Text(title, style=f"bold {look}"))
+        screen.print(Text(title, style=f"bold {look}"))
         table = Table.grid(padding=(0, 2), expand=False)
         table.add_column(style=look)
         table.add_column(max_width=30, overflow="fold")
@@ -104,9 +103,9 @@ def _show(report: Report, console: Console) -> None:
         for finding in found:
             words = Text.assemble(_sentence(finding.text), "\n", (finding.remedy, "dim"))
             table.add_row(sign, Text(finding.where), words)
-        console.print(table)
-        console.print()
-    console.print(_counts(report))
+        screen.print(table)
+        screen.print()
+    screen.print(_counts(report))
 
 
 def _sentence(words: str) -> str:

@@ -54,7 +54,8 @@ def _host(url: str) -> str:
 
 
 def _place(mail: Mail, href: str, words: str = "") -> str:
-    return mail.line(href) or mail.line(words) or f"link {href[:100]}"
+    # A reader's value usually stands in the query, where the source has a tag.
+    return mail.line(href) or mail.line(words) or mail.line(f"{href.partition('?')[0]}?") or f"link {href[:100]}"
 
 
 def _targets(mail: Mail) -> Iterator[Finding]:
