@@ -78,6 +78,13 @@ def test_the_whole_check_ends_within_its_budget(local: Site) -> None:
     assert {one.state for one in answers} == {"unknown"}
 
 
+def test_name_servers_that_are_slow_do_not_hold_up_the_whole() -> None:
+    slow = Names({("slow.test", "A"): ["127.0.0.1"]}, seconds=3)
+    started = time.monotonic()
+    assert ask("http://slow.test/", resolver=slow, budget=0.3)[0].why == "there was no time left to ask"
+    assert time.monotonic() - started < 2
+
+
 def test_an_answer_that_drips_is_waited_for_no_longer_than_one_that_does_not_come(local: Site) -> None:
     started = time.monotonic()
     assert ask(local.url("/drip"), budget=20) == [Answer("unknown", "no answer within 5 seconds")]

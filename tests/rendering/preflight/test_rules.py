@@ -57,6 +57,10 @@ def test_contrast_is_looked_at_in_the_light_and_in_the_dark_form() -> None:
     assert ["in the dark form" in text for text in found] == [True]
 
 
+def test_a_rule_that_an_element_s_own_style_overrules_shows_nothing() -> None:
+    assert "contrast" not in rules(findings(GOOD, styled=".content p { color: #999 }"))
+
+
 def test_a_dark_ground_without_light_words_is_found() -> None:
     style = "@media (prefers-color-scheme: dark) { .content p { background-color: #fff !important } }"
     assert "contrast" in rules(findings(GOOD, styled=style))
