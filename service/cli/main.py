@@ -6,7 +6,20 @@ import sys
 import click
 
 from service import settings
-from service.cli import bench, consent, demo, draft, issue, newsletter, preflight, retention, send, status, subscribers, up  # noqa: F401 - each registers its commands
+from service.cli import (  # noqa: F401 - each registers its commands
+    bench,
+    consent,
+    demo,
+    draft,
+    issue,
+    newsletter,
+    preflight,
+    retention,
+    send,
+    status,
+    subscribers,
+    up,
+)
 from service.cli.frame import command, fail, say, show_json
 from service.cli.groups import root
 from service.errors import Invalid

@@ -13,8 +13,9 @@ from rich.text import Text
 from service import settings
 from service.cli.frame import as_json, command, screen, show_json
 from service.cli.groups import root
+from service.cli.versions import source_of, versions_option
 from service.errors import Invalid
-from service.operations import authoring, preflighting
+from service.operations import preflighting
 from service.operations.preflighting import Blocked, Report
 from service.rendering.preflight.findings import SEVERITIES, Finding
 from service.running import database
@@ -33,9 +34,17 @@ _LOOKS = {
 @click.argument("what", metavar="FILE|ID")
 @click.option("--newsletter", metavar="SLUG", help="For a file: whose sender, design and readers it is looked at with.")
 @click.option("--field", "fields", multiple=True, help="For a file: an attribute that readers will have.")
+@versions_option
 @click.option("--network/--no-network", default=True, help="Whether to ask for links and the sender's domain.")
 @as_json
-def preflight(what: str, newsletter: str | None, fields: tuple[str, ...], network: bool, as_json: bool) -> None:
+def preflight(
+    what: str,
+    newsletter: str | None,
+    fields: tuple[str, ...],
+    versions: tuple[str, ...],
+    network: bool,
+    as_json: bool,
+) -> None:
     """Look at a file, or at an issue by its number, as the mail that would be sent: all that is wrong, and how to mend it.
 
     Exit code 1 when something would stop the send.
@@ -43,13 +52,13 @@ def preflight(what: str, newsletter: str | None, fields: tuple[str, ...], networ
     chosen = settings.load()
     path = Path(what)
     if what.isdecimal() and not path.exists():
-        if newsletter or fields:
-            raise Invalid("--newsletter and --field are for a file; an issue has its own.")
+        if newsletter or fields or versions:
+            raise Invalid("--newsletter, --field and --version are for a file; an issue has its own.")
         named: dict[str, Any] = {"issue": int(what)}
         with database(chosen), _waiting():
             report = preflighting.check_issue(int(what), network=network)
     else:
-        source = authoring.read_source(path)
+        source = source_of(path, versions)
         named = {"file": what}
         settings.configure(chosen)
         with database(chosen) if newsletter else nullcontext(), _waiting():

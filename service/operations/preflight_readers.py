@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from service.db import Transaction
-from service.domain.personalisation import READER_FIELDS, SYSTEM_FIELDS, Tag
+from service.domain.personalisation import READER_FIELDS, SYSTEM_FIELDS, TODAY, Tag
 from service.rendering.preflight.facts import Facts, Missing
 
 SAMPLE = 3
@@ -24,7 +24,7 @@ _LACKING = "count(*) FILTER (WHERE {lacks})"
 def of_readers(tx: Transaction, newsletter_id: int, tags: Iterable[Tag], *, audience: Mapping[str, Any]) -> Facts:
     """The facts that the readers make. `audience` as in the issue."""
     given = list(tags)
-    fields = list(dict.fromkeys(tag.field for tag in given if tag.field not in SYSTEM_FIELDS))
+    fields = list(dict.fromkeys(tag.field for tag in given if tag.field not in (*SYSTEM_FIELDS, TODAY)))
     if not fields:
         return Facts()
     parameters: dict[str, Any] = {"newsletter": newsletter_id, **{f"field_{i}": name for i, name in enumerate(fields)}}

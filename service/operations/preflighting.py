@@ -8,22 +8,25 @@ from typing import Any
 from service.clients.dns import Resolver, SystemResolver
 from service.db import Transaction, transaction
 from service.domain.personalisation import Tag
-from service.errors import Conflict, NotFound
+from service.errors import Conflict, Invalid, NotFound
 from service.operations import authoring
 from service.operations.authoring import Source
+from service.operations.authoring_variants import Looked, examine_all
+from service.operations.missing import missing_values
 from service.operations.preflight_facts import Outside, ask_outside
-from service.operations.preflight_readers import of_readers
+from service.operations.preflight_readers import SAMPLE, of_readers
 from service.operations.requests import MEDIA_ORIGIN
-from service.rendering.newsletter import Masthead, Picture, Rendered, RenderError, examine, local_pictures
+from service.rendering.newsletter import Masthead, Picture, Rendered
 from service.rendering.preflight import checking, said
-from service.rendering.preflight.facts import Facts
-from service.rendering.preflight.findings import Finding, merged
+from service.rendering.preflight.facts import Facts, Missing
+from service.rendering.preflight.findings import Finding, merged, ordered
 from service.rendering.preflight.mail import Letterhead, Mail
+from service.rendering.variants import Text
 from service.rendering.web_version import put
 from service.settings import TOKEN_LENGTH, current
 
 _ISSUE = """
-    SELECT i.id, i.newsletter_id, i.subject, i.source, i.audience, i.sender_address, i.reply_to, i.tracking_policy, i.in_archive,
+    SELECT i.id, i.newsletter_id, i.subject, i.source, i.versions, i.audience, i.sender_address, i.reply_to, i.tracking_policy, i.in_archive,
         w.name, w.sender_name, w.postal_address, w.language, w.design, w.brand_colour, w.has_archive
     FROM issues i JOIN newsletters w ON w.id = i.newsletter_id WHERE i.id = :issue
 """
@@ -71,26 +74,43 @@ def check_file(
             row = dict(tx.execute("SELECT * FROM newsletters WHERE id = :id", id=newsletter_id).mappings().one())
             fields |= authoring.fields_of(tx, newsletter_id)
     head = _letterhead(row)
-    examined = authoring.examine_source(source, head.masthead, subject=None, fields=fields)
-    rendered = examined.rendered
+    try:
+        looked = authoring.examine_variants(source, head.masthead, fields=fields)
+    except Invalid as error:
+        return Report("", tuple(ordered(said.findings_of(error.problems, (), alone=True))))
     if row is None:
         facts = replace(facts, unasked=(("the sender and the readers", "no newsletter was named"),))
-    elif rendered is not None:
+    else:
         with transaction() as tx:
-            facts = of_readers(tx, row["id"], rendered.tags, audience={})
-    if rendered is not None:
-        mail = Mail.of(rendered, head, source.markdown, facts.longest)
-        facts = ask_outside(facts, [mail], Outside(network, resolver or SystemResolver()))
-    subject = "" if rendered is None else authoring.without_reader(rendered, rendered.subject)
-    return Report(subject, tuple(checking.check_text(examined, head, source.markdown, facts)))
+            facts = of_readers(tx, row["id"], _needed(looked), audience={})
+    heads = {one.name: _in_language(head, one.language) for one in looked}
+    pages = [(one, one.examined.rendered) for one in looked]
+    mails = [Mail.of(page, heads[one.name], one.markdown, facts.longest) for one, page in pages if page is not None]
+    if mails:
+        facts = ask_outside(facts, mails, Outside(network, resolver or SystemResolver()))
+    found = {one.name: checking.check_text(one.examined, heads[one.name], one.markdown, facts) for one in looked}
+    first = looked[0].examined.rendered
+    subject = "" if first is None else authoring.without_reader(first, first.subject)
+    return Report(subject, tuple(merged(found)))
+
+
+def _needed(looked: list[Looked]) -> list[Tag]:
+    """The tags of all variants, but for those whose value each reader of the variant has."""
+    return [
+        tag
+        for one in looked
+        if one.examined.rendered is not None
+        for tag in one.examined.rendered.tags
+        if tag.field not in one.known
+    ]
 
 
 def check_issue(issue_id: int, *, network: bool = True, resolver: Resolver | None = None) -> Report:
-    """Look at an issue as it is frozen, in every version. Raises NotFound."""
+    """Look at an issue as it is frozen, in every variant. Raises NotFound."""
     row, facts, mails, fields = _gather(issue_id)
     facts = ask_outside(facts, list(mails.values()), Outside(network, resolver or SystemResolver()))
     told = _warnings(row, fields)
-    found = {name: [*told, *checking.check(mail, facts)] for name, mail in mails.items()}
+    found = {name: [*told.get(name, ()), *checking.check(mail, facts)] for name, mail in mails.items()}
     return Report(row["subject"], tuple(merged(found)))
 
 
@@ -107,34 +127,52 @@ def blocking(issue_id: int) -> tuple[Finding, ...]:
 
 
 def _gather(issue_id: int) -> tuple[dict[str, Any], Facts, dict[str, Mail], frozenset[str]]:
-    """The issue, what is known of its readers, its mail in every version, and the attributes that readers have."""
+    """The issue, what is known of its readers, its mail in every variant, and the attributes that readers have."""
     with transaction() as tx:
         row = tx.execute(_ISSUE, issue=issue_id).mappings().one_or_none()
         if row is None:
             raise NotFound(f"There is no issue {issue_id}.")
         variants = _variants(tx, issue_id)
-        tags = [tag for rendered in variants.values() for tag in rendered.tags]
+        tags = [tag for _language, rendered in variants.values() for tag in rendered.tags]
         facts = of_readers(tx, row["newsletter_id"], tags, audience=row["audience"])
         fields = authoring.fields_of(tx, row["newsletter_id"])
+    facts = replace(
+        facts,
+        missing=tuple(
+            Missing(one.field, one.readers, one.audience, one.sample) for one in missing_values(issue_id, sample=SAMPLE)
+        ),
+    )
     head = _letterhead(dict(row))
     web_version = row["has_archive"] and row["in_archive"]
     mails = {
-        name: Mail.of(rendered if web_version else _without_web_version(rendered), head, row["source"], facts.longest)
-        for name, rendered in variants.items()
+        name: Mail.of(
+            rendered if web_version else _without_web_version(rendered),
+            _in_language(head, language),
+            row["versions"].get(language, row["source"]),
+            facts.longest,
+        )
+        for name, (language, rendered) in variants.items()
     }
     return dict(row), facts, mails, fields
 
 
-def _variants(tx: Transaction, issue_id: int) -> dict[str, Rendered]:
+def _variants(tx: Transaction, issue_id: int) -> dict[str, tuple[str, Rendered]]:
+    """Name → language and content, the newsletter's own first."""
     rows = tx.execute(
-        "SELECT name, subject, preheader, html, text, tags FROM variants WHERE issue_id = :id ORDER BY id", id=issue_id
+        "SELECT name, language, subject, preheader, html, text, tags FROM variants WHERE issue_id = :id ORDER BY position",
+        id=issue_id,
     )
     return {
-        row.name: Rendered(
-            row.subject, row.preheader, row.html, row.text, tuple(Tag.from_json(tag) for tag in row.tags), ()
+        row.name: (
+            row.language,
+            Rendered(row.subject, row.preheader, row.html, row.text, tuple(Tag.from_json(tag) for tag in row.tags), ()),
         )
         for row in rows
     }
+
+
+def _in_language(head: Letterhead, language: str) -> Letterhead:
+    return replace(head, masthead=replace(head.masthead, language=language))
 
 
 def _without_web_version(rendered: Rendered) -> Rendered:
@@ -155,13 +193,16 @@ def _letterhead(row: Mapping[str, Any] | None) -> Letterhead:
     )
 
 
-def _warnings(row: Mapping[str, Any], fields: frozenset[str]) -> list[Finding]:
-    """What rendering warned of when the issue was made. Its pictures are stored, and their files may be gone."""
+def _warnings(row: Mapping[str, Any], fields: frozenset[str]) -> dict[str, list[Finding]]:
+    """What rendering warned of when the issue was made, by variant. Its pictures are stored, and their files may be gone."""
+
+    def picture(_language: str, _name: str) -> Picture:
+        return Picture(f"{MEDIA_ORIGIN}/picture.png", 1, 1)
+
+    texts = {row["language"]: Text(row["source"], row["subject"])}
+    texts |= {language: Text(markdown) for language, markdown in row["versions"].items()}
     try:
-        pictures = dict.fromkeys(local_pictures(row["source"]), Picture(f"{MEDIA_ORIGIN}/picture.png", 1, 1))
-    except RenderError:
-        return []
-    examined = examine(
-        row["source"], authoring.masthead_of(row), subject=row["subject"], fields=fields, pictures=pictures
-    )
-    return said.findings_of((), examined.warnings, alone=False)
+        looked = examine_all(texts, authoring.masthead_of(row), fields=fields, picture=picture)
+    except Invalid:
+        return {}
+    return {one.name: said.findings_of((), one.examined.warnings, alone=False) for one in looked}
