@@ -10,6 +10,7 @@ from service.errors import NotFound
 from service.operations.preparing_candidates import Candidates, must_have
 
 SAMPLE = 5
+_NOT_SUPPRESSED = "AND NOT EXISTS (SELECT FROM suppressions p WHERE p.email_key = s.email_key AND p.lifted_at IS NULL)"
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Missing:
 
 def missing_values(issue_id: int, *, sample: int = SAMPLE) -> list[Missing]:
     """Fields of tags without default that some readers lack, as they are now: they would get no copy. A reader counts only where
-    their own variant asks. The audience: who is subscribed and meant. Raises NotFound."""
+    their own variant asks. The audience: who is subscribed, meant and not suppressed. Raises NotFound."""
     with transaction() as tx:
         # Count and names must be of one moment.
         tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
@@ -42,7 +43,7 @@ def _look(tx: Transaction, issue: Mapping[str, Any], sample: int) -> list[Missin
     lacking = {field: _lacks(candidates, tags) for field, tags in asked.items()}
     _readers, _counts = candidates.readers, ", ".join(f"count(*) FILTER (WHERE {sql})" for sql in lacking.values())
     given = {**candidates.parameters, **candidates.fields.parameters}
-    audience, *numbers = tx.execute(f"SELECT count(*), {_counts} FROM {_readers}", given).one()
+    audience, *numbers = tx.execute(f"SELECT count(*), {_counts} FROM {_readers} {_NOT_SUPPRESSED}", given).one()
     return [
         Missing(field, number, audience, _first(tx, candidates, lacking[field], sample))
         for field, number in zip(lacking, numbers, strict=True)
@@ -70,7 +71,7 @@ def _lacks(candidates: Candidates, tags: Mapping[Tag, list[int]]) -> str:
 def _first(tx: Transaction, candidates: Candidates, lacks: str, sample: int) -> tuple[str, ...]:
     _readers, _condition = candidates.readers, lacks
     rows = tx.execute(
-        f"SELECT s.address FROM {_readers} AND ({_condition}) ORDER BY s.id LIMIT :sample",
+        f"SELECT s.address FROM {_readers} {_NOT_SUPPRESSED} AND ({_condition}) ORDER BY s.id LIMIT :sample",
         {**candidates.parameters, **candidates.fields.parameters, "sample": sample},
     )
     return tuple(rows.scalars())

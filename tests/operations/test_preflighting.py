@@ -125,8 +125,8 @@ def test_an_issue_on_its_way_is_not_looked_at_again(database: Settings, sql: Sql
 def test_every_version_is_looked_at(database: Settings, sql: Sql) -> None:
     issue = an_issue(a_newsletter())
     sql(
-        """INSERT INTO variants (issue_id, name, language, subject, preheader, html, text, tags)
-           SELECT issue_id, 'de', 'de', subject, preheader, replace(html, 'Leave this', 'Bleib'), 'Kein Weg hinaus.', tags FROM variants WHERE issue_id = %s""",
+        """INSERT INTO variants (issue_id, position, name, language, subject, preheader, html, text, tags)
+           SELECT issue_id, 1, 'de', 'de', subject, preheader, replace(html, 'Leave this', 'Bleib'), 'Kein Weg hinaus.', tags FROM variants WHERE issue_id = %s""",
         issue,
     )
     stopping = check_issue(issue, network=False).blocking
