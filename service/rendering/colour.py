@@ -2,6 +2,7 @@
 
 import colorsys
 import re
+from collections.abc import Iterable
 
 AA = 4.5
 HEX = re.compile(r"#[0-9a-fA-F]{6}")
@@ -25,6 +26,16 @@ def readable(colour: str, on: str, *, ratio: float = AA) -> str:
         if contrast(shade, on) >= ratio:
             return shade
     return "#000000" if dark else "#ffffff"
+
+
+def best_ink(ground: str) -> str:
+    """White where it can be read on that ground, else black, which then can."""
+    return "#ffffff" if contrast("#ffffff", ground) >= AA else "#000000"
+
+
+def hardest(grounds: Iterable[str]) -> str:
+    """The one nearest to grey. Where all are light, or all dark, what can be read on it can be read on the others."""
+    return min(grounds, key=lambda one: max(contrast(one, "#ffffff"), contrast(one, "#000000")))
 
 
 def mix(colour: str, other: str, share: float) -> str:

@@ -5,28 +5,34 @@ A slot's content is data: it is put in once and never read for slots again.
 
 import html
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from service.rendering import colour, web_version
+from service.rendering import colour, design_colours, design_css, design_files, web_version
+from service.rendering.design_faults import SLOT
 from service.rendering.phrases import phrases
+from service.rendering.pictures import Picture
 from service.rendering.problems import Findings, RenderError
 from service.rendering.source import resembles_placeholder
 
-DESIGNS = Path(__file__).resolve().parents[2] / "templates" / "newsletters"
-
 PAPER, PAPER_DARK, GROUND, INK = "#ffffff", "#1c1f24", "#f1efea", "#ffffff"
 
-_SLOT = re.compile(r"%%([a-z_]+)%%")
-_RIGHT_TO_LEFT = ("ar", "fa", "he", "ur")
+LOGO_HEIGHT, LOGO_WIDTH = 48, 240
+"""The most that a logo takes; its file should have twice as many pixels."""
+
+_FOR_OUTLOOK = re.compile(r"<!--\[if mso\]>.*?<!\[endif\]-->", re.DOTALL)
+_BUTTON_SLOT = re.compile(r"%%(brand_button|on_brand_button)%%")
+_RIGHT_TO_LEFT = ("ar", "fa", "he", "ps", "ur", "yi")
 # Without padding, inboxes go on from the preheader into the masthead: an invisible joiner and a space, repeated.
 _PADDING = "\u034f \u200c\u00a0" * 40
 
 
 @dataclass(frozen=True)
 class Masthead:
-    """What of the newsletter shows in every mail. With an archive, each also says where it can be read in a browser."""
+    """What of the newsletter shows in every mail. With an archive, each also says where it can be read in a browser. `logo` is
+    the sender's mark and takes the place of the sender's line. `designs`: the folder with a team's own."""
 
     name: str
     sender_name: str
@@ -35,6 +41,8 @@ class Masthead:
     design: str = "gazette"
     brand_colour: str = "#1f3a5f"
     has_archive: bool = False
+    logo: Picture | None = None
+    designs: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,11 @@ def check(masthead: Masthead, findings: Findings) -> None:
         findings.problem(
             f"the newsletter's colour “{masthead.brand_colour}” is none; write # and six digits, such as #1f3a5f"
         )
+    try:
+        design_files.find(masthead.design, masthead.designs)
+    except RenderError as error:
+        for problem in error.problems:
+            findings.problem(problem)
 
 
 def sender_and_address(masthead: Masthead) -> list[str]:
@@ -76,59 +89,67 @@ def sender_and_address(masthead: Masthead) -> list[str]:
 
 def pour(masthead: Masthead, content: Content) -> str:
     """The whole page, before its style is inlined."""
-    layout, style = _files(masthead.design)
+    chosen = design_files.find(masthead.design, masthead.designs)
     words = phrases(masthead.language)
-    colours = _colours(masthead.brand_colour)
+    right_to_left = re.split("[-_]", masthead.language.lower())[0] in _RIGHT_TO_LEFT
+    start, end = ("right", "left") if right_to_left else ("left", "right")
+    colours = design_colours.shades(chosen.palettes, masthead.brand_colour) | {"start": start, "end": end}
     notes = f'<div class="notes sans"><h2>{html.escape(words.notes)}</h2>{content.notes}</div>' if content.notes else ""
     leave = f'<a clicktracking="off" href="{content.leave_url}">{html.escape(words.leave)}</a>'
     slots = colours | {
-        "style": _fill(style, colours),
+        "style": _fill(chosen.style, colours),
+        "mail": _fill(_kept(chosen.mail), colours),
         "language": html.escape(masthead.language),
-        "direction": "rtl" if masthead.language.lower().startswith(_RIGHT_TO_LEFT) else "ltr",
+        "direction": "rtl" if right_to_left else "ltr",
         "subject": content.subject,
         "preheader": content.preheader + _PADDING if content.preheader else "",
         "web_version": web_version.row(words.browser) if masthead.has_archive else "",
+        "logo": _logo(masthead),
         "name": html.escape(masthead.name),
         "sender_line": _sender_line(masthead),
         "postal_address": "<br>".join(html.escape(line) for line in sender_and_address(masthead)),
         "title": f'<h1 class="title serif">{content.title}</h1>' if content.title else "",
-        "body": content.body,
+        "body": fill_vml(content.body, colours),
         "notes": notes,
         "why": html.escape(words.why.format(name=masthead.name)),
         "leave": leave,
     }
-    return _fill(layout, slots)
+    return _fill(chosen.layout, slots)
+
+
+def fill_vml(body: str, colours: Mapping[str, str]) -> str:
+    """The body with the colours of its buttons in what is drawn for Outlook alone. Elsewhere a slot's name is an author's word."""
+    return _FOR_OUTLOOK.sub(
+        lambda comment: _BUTTON_SLOT.sub(lambda found: colours[found[1]], comment.group()),
+        body,
+    )
+
+
+def _logo(masthead: Masthead) -> str:
+    """A row with the sender's mark, no higher than a masthead bears. It says the sender's name, unless the words below do."""
+    if masthead.logo is None:
+        return ""
+    scale = min(1.0, LOGO_HEIGHT / max(1, masthead.logo.height), LOGO_WIDTH / max(1, masthead.logo.width))
+    width, height = (max(1, round(size * scale)) for size in (masthead.logo.width, masthead.logo.height))
+    said = "" if masthead.sender_name == masthead.name else html.escape(masthead.sender_name)
+    return (
+        f'<tr><td class="logo-row paper pad"><img class="logo" src="{html.escape(masthead.logo.url)}" alt="{said}"'
+        f' width="{width}" height="{height}"></td></tr>\n'
+    )
 
 
 def _sender_line(masthead: Masthead) -> str:
-    """Nothing where the sender is called as the newsletter is: twice the same line looks like a mistake."""
-    if masthead.sender_name == masthead.name:
+    """Nothing where the sender is called as the newsletter is, or has shown a mark: twice the same looks like a mistake."""
+    if masthead.logo is not None or masthead.sender_name == masthead.name:
         return ""
     return f'<p class="masthead-sender sans">{html.escape(masthead.sender_name)}</p>'
 
 
-def _fill(template: str, slots: dict[str, str]) -> str:
-    return _SLOT.sub(lambda found: slots[found.group(1)], template)
+def _fill(template: str, slots: Mapping[str, str]) -> str:
+    return SLOT.sub(lambda found: slots[found.group(1)], template)
 
 
-def _colours(brand: str) -> dict[str, str]:
-    """Every shade of the brand's colour that the design uses, each readable where it is used."""
-    masthead_dark = colour.readable(colour.mix(brand, "#000000", 0.25), INK)
-    return {
-        "masthead": colour.readable(brand, INK),
-        "on_masthead": INK,
-        "brand": colour.readable(brand, PAPER),
-        "brand_on_ground": colour.readable(brand, GROUND),
-        "brand_dark": colour.readable(brand, PAPER_DARK, ratio=6),
-        "rule_dark": colour.readable(brand, PAPER_DARK, ratio=3),
-        "masthead_dark": masthead_dark,
-    }
-
-
-@lru_cache(maxsize=16)
-def _files(design: str) -> tuple[str, str]:
-    folder = DESIGNS / design
-    if not re.fullmatch(r"[a-z][a-z0-9-]*", design) or not (folder / "layout.html").is_file():
-        known = ", ".join(sorted(path.parent.name for path in DESIGNS.glob("*/layout.html")))
-        raise RenderError([f"there is no design “{design}”; the designs are {known}"])
-    return (folder / "layout.html").read_text("utf-8"), (folder / "style.css").read_text("utf-8")
+@lru_cache(maxsize=32)
+def _kept(mail: str) -> str:
+    """What stays in the head, with the dark form for Outlook."""
+    return f"{mail.strip()}\n{design_css.for_outlook(mail)}\n"

@@ -109,7 +109,7 @@ def test_the_newsletter_must_say_who_sends_it_and_from_where() -> None:
 
 
 def test_an_unknown_design_names_the_known_ones() -> None:
-    with pytest.raises(RenderError, match="the designs are gazette"):
+    with pytest.raises(RenderError, match="there are: bulletin, gazette, letter"):
         render("Text", Masthead("Name", "Sender", "Address", design="../../etc"), subject="x")
 
 
