@@ -34,6 +34,7 @@ class Settings:
     """What this process runs with. `provider` names the account that mail goes through: an issue freezes it."""
 
     home: Path
+    designs: Path
     database_url: str
     database_owner_url: str
     redis_url: str
@@ -93,6 +94,7 @@ class Settings:
         database, which no such process needs."""
         environ = {
             "BROADSHEET_HOME": str(self.home),
+            "DESIGNS": str(self.designs),
             "BROADSHEET_EMBEDDED": "1" if self.embedded else "",
             "DATABASE_URL": self.database_url,
             "REDIS_URL": self.redis_url,
@@ -177,8 +179,10 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     api_key = read.text("SENDGRID_API_KEY")
     sandbox = _is_sandbox(read, embedded, api_key)
     port = read.number("PORT", 8000, 1, 65535)
+    home = _home(read)
     settings = Settings(
-        home=_home(read),
+        home=home,
+        designs=Path(read.text("DESIGNS", str(home / "designs"))).absolute(),
         database_url=database_url,
         database_owner_url=_owner_url(read, database_url),
         redis_url=redis_url,

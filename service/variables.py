@@ -18,6 +18,7 @@ VARIABLES = (
     Variable(
         "BROADSHEET_HOME", "Folder for data, secrets, media and logs.", "/srv/broadsheet", "`var/` in the checkout"
     ),
+    Variable("DESIGNS", "Folder with your own designs, a folder each.", "/srv/designs", "`designs/` in the home"),
     Variable(
         "DATABASE_URL",
         "Your PostgreSQL (14 or newer). Goes with `REDIS_URL`.",

@@ -26,6 +26,11 @@ def issues() -> None:
     """Editions of a newsletter: create, send, watch, stop, decide."""
 
 
+@root.group(name="design")
+def designs() -> None:
+    """What mails look like."""
+
+
 @root.group(name="consent")
 def consent() -> None:
     """Evidence: what was agreed to, and that nobody has changed it since."""

@@ -267,6 +267,9 @@ def unhalt() -> None:
 )
 @click.option("--subject", help="Else from the file.")
 @click.option("--field", "fields", multiple=True, help="An attribute that readers have; may be given again.")
+@click.option("--design", default="gazette", show_default=True, help="`design list` names all.")
+@click.option("--brand-colour", "--colour", default="#1f3a5f", show_default=True)
+@click.option("--language", default="en", show_default=True)
 @versions_option
 def render(
     file: Path,
@@ -274,6 +277,9 @@ def render(
     text_output: Path | None,
     subject: str | None,
     fields: tuple[str, ...],
+    design: str,
+    brand_colour: str,
+    language: str,
     versions: tuple[str, ...],
 ) -> None:
     """Render a file as the mail that would be sent; needs no servers. Merge tags show their fallbacks.
@@ -284,7 +290,16 @@ def render(
     _check_places(file, output, text_output)
     source = source_of(file, versions)
     # With an archive, for the text may ask for one; no page of it is known, so that its line is not shown and notes stay in the mail.
-    masthead = Masthead("Your newsletter", "Your newsletter", "Your postal address", has_archive=True)
+    masthead = Masthead(
+        name="Your newsletter",
+        sender_name="Your newsletter",
+        postal_address="Your postal address",
+        designs=settings.current().designs,
+        design=design,
+        brand_colour=brand_colour,
+        language=language,
+        has_archive=True,
+    )
     variants = authoring.render_variants(
         source, masthead, subject=subject, fields=frozenset(fields), keep_pictures=False
     )

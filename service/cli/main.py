@@ -10,6 +10,7 @@ from service.cli import (  # noqa: F401 - each registers its commands
     bench,
     consent,
     demo,
+    design,
     draft,
     issue,
     newsletter,

@@ -41,6 +41,9 @@ language_option = click.option("--language", type=click.Choice(list(LANGUAGES)),
     help="Whose opens and clicks are counted.",
 )
 @click.option("--colour", "brand_colour", default="#1f3a5f", show_default=True, help="Of mastheads, links and buttons.")
+@click.option(
+    "--design", default="gazette", show_default=True, help="What its mails look like; `design list` names all."
+)
 @click.option("--maximum-audience", type=click.IntRange(1), help="Hold an issue that is meant for more readers.")
 @click.option(
     "--signups/--no-signups",
@@ -77,9 +80,12 @@ def create(as_json: bool, slug: str, **words: object) -> None:
 @click.option("--postal-address", help="Shown at the foot of every mail and page.")
 @click.option("--reply-to", help='Where answers go; "" for the sender.')
 @click.option("--privacy-url", help='Where your privacy notice is; "" for none.')
-@click.option("--logo", type=click.Path(path_type=Path), help="A PNG or JPEG file, shown on the pages for readers.")
+@click.option(
+    "--logo", type=click.Path(path_type=Path), help="A PNG or JPEG file, shown in mails and on the pages for readers."
+)
 @click.option("--no-logo", is_flag=True, help="Show no logo.")
 @click.option("--colour", "brand_colour", help="Such as #1f3a5f.")
+@click.option("--design", help="What its mails look like; `design list` names all.")
 @click.option("--signups", "accepts_signups", type=click.Choice(["open", "closed"]), help="May readers sign up?")
 @click.option(
     "--field",

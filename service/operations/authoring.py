@@ -16,6 +16,7 @@ from service.domain.addresses import AddressError, normalise
 from service.domain.conditions import tidy
 from service.domain.personalisation import LEAVE_URL, resolve
 from service.errors import Conflict, Invalid, NotFound
+from service.operations import looks
 from service.operations import sources as incoming
 from service.operations.auditing import audit
 from service.operations.authoring_variants import (
@@ -31,6 +32,7 @@ from service.operations.requests import MEDIA_ORIGIN
 from service.rendering.drafts import Draft, draft_from_text
 from service.rendering.newsletter import Masthead, Picture, Rendered
 from service.rendering.variants import Text
+from service.settings import current
 
 LARGEST_SOURCE = 2 * 1024 * 1024
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
@@ -74,15 +76,23 @@ def create_newsletter(
     brand_colour: str = "#1f3a5f",
     maximum_audience: int | None = None,
     accepts_signups: bool = True,
+    design: str = "gazette",
 ) -> int:
     """Create a newsletter; its id. Raises Invalid with every problem, and Conflict when the slug is taken."""
     sender, answers_to = _check_newsletter(
-        slug, name, sender_name or name, postal_address, tracking_policy, brand_colour, (sender_address, reply_to)
+        slug,
+        name,
+        sender_name or name,
+        postal_address,
+        tracking_policy,
+        brand_colour,
+        (sender_address, reply_to),
+        design,
     )
     with transaction() as tx:
         row = tx.execute(
-            """INSERT INTO newsletters (slug, name, sender_name, sender_address, reply_to, postal_address, language, tracking_policy, brand_colour, maximum_audience, accepts_signups)
-               VALUES (:slug, :name, :sender_name, :sender, :reply_to, :postal, :language, :policy, :colour, :maximum, :signups)
+            """INSERT INTO newsletters (slug, name, sender_name, sender_address, reply_to, postal_address, language, tracking_policy, brand_colour, design, maximum_audience, accepts_signups)
+               VALUES (:slug, :name, :sender_name, :sender, :reply_to, :postal, :language, :policy, :colour, :design, :maximum, :signups)
                ON CONFLICT (slug) DO NOTHING RETURNING id""",
             slug=slug,
             name=name.strip(),
@@ -93,6 +103,7 @@ def create_newsletter(
             language=language,
             policy=tracking_policy,
             colour=brand_colour,
+            design=design,
             maximum=maximum_audience,
             signups=accepts_signups,
         ).scalar_one_or_none()
@@ -110,6 +121,7 @@ def _check_newsletter(
     tracking_policy: str,
     brand_colour: str,
     addresses: tuple[str, str | None],
+    design: str,
 ) -> tuple[str | None, str | None]:
     """The sender's and the reply-to address, tidied. Raises Invalid with every problem."""
     problems = []
@@ -124,6 +136,7 @@ def _check_newsletter(
         problems.append(f"The tracking policy must be one of {', '.join(TRACKING_POLICIES)}.")
     if not re.fullmatch(r"#[0-9a-fA-F]{6}", brand_colour):
         problems.append("The brand colour must be written like #1f3a5f.")
+    problems += looks.design_problems(design)
     found: list[str | None] = []
     for what, address in zip(("sender", "reply-to"), addresses, strict=True):
         try:
@@ -212,6 +225,8 @@ def masthead_of(row: Mapping[str, Any]) -> Masthead:
         design=row["design"],
         brand_colour=row["brand_colour"],
         has_archive=row["has_archive"],
+        logo=looks.logo(row["logo"]),
+        designs=current().designs,
     )
 
 

@@ -12,6 +12,7 @@ from service.domain import newsletter_rules as rules
 from service.errors import Invalid, NotFound
 from service.languages import LANGUAGES, match
 from service.operations.auditing import audit
+from service.operations.looks import design_problems
 from service.operations.wordings import PURPOSES, Wording, choose
 
 LARGEST_LOGO = 512 * 1024
@@ -19,9 +20,9 @@ LARGEST_LOGO = 512 * 1024
 
 _CHANGE = """
     UPDATE newsletters w SET (name, description, postal_address, privacy_url, reply_to, brand_colour, time_zone, tracking_policy,
-        signup_fields, allowed_origins, welcome, accepts_signups, has_archive, needs_export_consent, logo)
+        signup_fields, allowed_origins, welcome, accepts_signups, has_archive, needs_export_consent, logo, design)
     = (SELECT r.name, r.description, r.postal_address, r.privacy_url, r.reply_to, r.brand_colour, r.time_zone, r.tracking_policy,
-        r.signup_fields, r.allowed_origins, r.welcome, r.accepts_signups, r.has_archive, r.needs_export_consent, r.logo
+        r.signup_fields, r.allowed_origins, r.welcome, r.accepts_signups, r.has_archive, r.needs_export_consent, r.logo, r.design
        FROM jsonb_populate_record(w, CAST(:changes AS jsonb)) r)
     WHERE w.id = :id
 """
@@ -112,6 +113,10 @@ def _checked(fields: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     for name, value in fields.items():
         if name == "logo":
             changes[name] = None
+            continue
+        if name == "design":
+            changes[name] = value
+            problems += design_problems(value)
             continue
         try:
             changes[name] = rules.RULES[name](value)

@@ -5,6 +5,7 @@ A slot's content is data: it is put in once and never read for slots again.
 
 import html
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -94,8 +95,8 @@ def pour(masthead: Masthead, content: Content) -> str:
     right_to_left = re.split("[-_]", masthead.language.lower())[0] in _RIGHT_TO_LEFT
     start, end = ("right", "left") if right_to_left else ("left", "right")
     colours = design_colours.shades(chosen.palettes, masthead.brand_colour) | {"start": start, "end": end}
-    notes = f'<div class="notes sans"><h2>{html.escape(words.notes)}</h2>{content.notes}</div>' if content.notes else ""
-    leave = f'<a clicktracking="off" href="{content.leave_url}">{html.escape(words.leave)}</a>'
+    notes = f'<div class="notes"><h2>{html.escape(words.notes)}</h2>{content.notes}</div>' if content.notes else ""
+    leave = f'<a clicktracking="off" href="{content.leave_url}">{_facing(words.leave, right_to_left)}</a>'
     slots = colours | {
         "style": _fill(chosen.style, colours),
         "mail": _fill(_kept(chosen.mail), colours),
@@ -107,11 +108,11 @@ def pour(masthead: Masthead, content: Content) -> str:
         "logo": _logo(masthead),
         "name": html.escape(masthead.name),
         "sender_line": _sender_line(masthead),
-        "postal_address": "<br>".join(html.escape(line) for line in sender_and_address(masthead)),
-        "title": f'<h1 class="title serif">{content.title}</h1>' if content.title else "",
+        "postal_address": "<br>".join(_facing(line, right_to_left) for line in sender_and_address(masthead)),
+        "title": f'<h1 class="title">{content.title}</h1>' if content.title else "",
         "body": fill_vml(content.body, colours),
         "notes": notes,
-        "why": html.escape(words.why.format(name=masthead.name)),
+        "why": _facing(words.why.format(name=masthead.name), right_to_left),
         "leave": leave,
     }
     return _fill(chosen.layout, slots)
@@ -123,6 +124,13 @@ def fill_vml(body: str, colours: Mapping[str, str]) -> str:
         lambda comment: _BUTTON_SLOT.sub(lambda found: colours[found[1]], comment.group()),
         body,
     )
+
+
+def _facing(words: str, right_to_left: bool) -> str:
+    """Words of ours or the team's in a mail that is read from right to left: an address in Latin letters keeps its order."""
+    strong = next((kind for kind in map(unicodedata.bidirectional, words) if kind in ("L", "R", "AL")), "L")
+    written = html.escape(words)
+    return f'<span dir="ltr">{written}</span>' if right_to_left and strong == "L" else written
 
 
 def _logo(masthead: Masthead) -> str:
@@ -142,7 +150,7 @@ def _sender_line(masthead: Masthead) -> str:
     """Nothing where the sender is called as the newsletter is, or has shown a mark: twice the same looks like a mistake."""
     if masthead.logo is not None or masthead.sender_name == masthead.name:
         return ""
-    return f'<p class="masthead-sender sans">{html.escape(masthead.sender_name)}</p>'
+    return f'<p class="masthead-sender">{html.escape(masthead.sender_name)}</p>'
 
 
 def _fill(template: str, slots: Mapping[str, str]) -> str:

@@ -65,7 +65,11 @@ class _Style:
 
 def pairs(layout: str, sheets: Iterable[tuple[str, list[Rule]]]) -> list[Pair]:
     """Every pair of colours in a design, both schemes, in a page that shows all blocks. `sheets`: file and rules."""
-    page = lxml.html.document_fromstring(_specimen(layout))
+    return pairs_in(lxml.html.document_fromstring(_specimen(layout)), sheets)
+
+
+def pairs_in(page: HtmlElement, sheets: Iterable[tuple[str, list[Rule]]]) -> list[Pair]:
+    """Every pair of colours in a page."""
     given = list(sheets)
     found: dict[Pair, None] = {}
     for scheme in design_colours.SCHEMES:
@@ -114,9 +118,9 @@ def _specimen(layout: str) -> str:
     rows = {
         "web_version": '<tr><td class="web-version footer ground pad sans"><p><a href="#a">Read this</a></p></td></tr>',
         "logo": '<tr><td class="logo-row paper pad"><img class="logo" src="a.png" alt="Sender"></td></tr>',
-        "title": '<h1 class="title serif">A title<sup><a href="#a">1</a></sup></h1>',
-        "sender_line": '<p class="masthead-sender sans">A sender</p>',
-        "notes": '<div class="notes sans"><h2>Notes</h2><ol><li><p>A note, <a href="#a">a link</a></p></li></ol></div>',
+        "title": '<h1 class="title">A title<sup><a href="#a">1</a></sup></h1>',
+        "sender_line": '<p class="masthead-sender">A sender</p>',
+        "notes": '<div class="notes"><h2>Notes</h2><ol><li><p>A note, <a href="#a">a link</a></p></li></ol></div>',
         "body": SPECIMEN.read_text("utf-8"),
         "leave": '<a href="#a">Leave</a>',
         "language": "en",
@@ -137,7 +141,7 @@ def _cascade(
         for selector in rule.selectors:
             try:
                 [parsed] = parse(selector)
-                elements: list[HtmlElement] = CSSSelector(selector)(page)
+                elements: list[HtmlElement] = CSSSelector(selector)(page)  # type: ignore[assignment]
             except (SelectorError, ValueError):  # states such as :hover; nothing is drawn in them first
                 continue
             for at, one in enumerate(rule.declarations):

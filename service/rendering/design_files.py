@@ -5,24 +5,25 @@ and never takes the place of one of ours.
 """
 
 import re
-from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
-from service.rendering.design_check import Design, Files, Unfit, examine
+from service.rendering.design_check import Design, Files, examine
+from service.rendering.design_faults import FACTS, Fault, Unfit
 from service.rendering.problems import RenderError
 
 DESIGNS = Path(__file__).resolve().parents[2] / "templates" / "newsletters"
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
+_SHADOW = "“{name}” is the name of one of our designs, and a team's never takes its place; rename the folder"
 
 
 def find(name: str, team: Path | None = None) -> Design:
-    """The design of that name. Raises RenderError with everything that is wrong with it, and naming those there are."""
-    there = _folders(team)
-    if not _NAME.fullmatch(name) or name not in there:
+    """The design of that name. Raises RenderError with everything that is wrong with it, or naming those there are."""
+    there = folders(team)
+    if name not in there:
         raise RenderError([f"there is no design “{name[:40]}”; there are: {', '.join(there)}"])
-    if any(name == other for other in _shadows(team)):
-        raise RenderError([_shadowing(there[name], team)])
+    if team is not None and there[name].parent == DESIGNS and _is_elsewhere(team) and (team / name).is_dir():
+        raise RenderError([f"{_SHADOW.format(name=name)} ({team / name})"])
     try:
         return load(there[name])
     except Unfit as error:
@@ -31,17 +32,32 @@ def find(name: str, team: Path | None = None) -> Design:
 
 def load(folder: Path) -> Design:
     """The design in a folder. Raises Unfit with every fault."""
-    return _examined(Files.read(folder), own=folder.parent == DESIGNS)
+    files = Files.read(folder)
+    named = folder.resolve()
+    own = named.parent == DESIGNS
+    if not own and (text := wrong_name(named.name)):
+        raise Unfit([Fault(FACTS, 1, text)])
+    return _examined(files, own=own)
 
 
-def names(team: Path | None = None) -> list[str]:
-    """Every design there is."""
-    return list(_folders(team))
+def folders(team: Path | None = None) -> dict[str, Path]:
+    """Every design there is by its name: ours, and a team's that do not bear the name of one of ours."""
+    found = dict(_ours())
+    if team is not None:
+        found |= {path.name: path for path in _below(team) if wrong_name(path.name) is None}
+    return dict(sorted(found.items()))
 
 
-def complaints(team: Path | None) -> list[str]:
-    """What is wrong with a team's folder as a whole."""
-    return [_shadowing(DESIGNS / name, team) for name in _shadows(team)]
+def passed_over(team: Path) -> list[str]:
+    """A team's folders that are no designs for their names alone, with what to do."""
+    return [f"{path}: {text}" for path in _below(team) if _is_elsewhere(team) and (text := wrong_name(path.name))]
+
+
+def wrong_name(name: str) -> str | None:
+    """Why a team's design cannot be called so."""
+    if not _NAME.fullmatch(name):
+        return f"“{name}” is no name for a design; rename the folder, with small letters, digits and hyphens"
+    return _SHADOW.format(name=name) if name in _ours() else None
 
 
 # By content, not by place: a design that is mended is read again, and the same text never examined twice.
@@ -50,26 +66,14 @@ def _examined(files: Files, *, own: bool) -> Design:
     return examine(files, trusted=own)
 
 
-def _folders(team: Path | None) -> dict[str, Path]:
-    found = {path.name: path for path in _designs_in(DESIGNS)}
-    if team is not None:
-        found |= {path.name: path for path in _designs_in(team) if path.name not in found}
-    return dict(sorted(found.items()))
+@lru_cache(maxsize=1)
+def _ours() -> dict[str, Path]:
+    return {path.name: path for path in _below(DESIGNS)}
 
 
-def _designs_in(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.glob("*/")):
-        if _NAME.fullmatch(path.name) and path.is_dir():
-            yield path
+def _below(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*/") if path.is_dir() and not path.name.startswith((".", "_")))
 
 
-def _shadows(team: Path | None) -> list[str]:
-    """Folders of a team's that bear the name of one of ours."""
-    if team is None or team.resolve() == DESIGNS:
-        return []
-    ours = {path.name for path in _designs_in(DESIGNS)}
-    return [path.name for path in _designs_in(team) if path.name in ours]
-
-
-def _shadowing(folder: Path, team: Path | None) -> str:
-    return f"the design “{folder.name}” in {team} has the name of one of ours; give its folder another name"
+def _is_elsewhere(team: Path) -> bool:
+    return team.resolve() != DESIGNS

@@ -29,7 +29,7 @@ def inline_styles(page: str) -> str:
             strip_important=False,
             disable_basic_attributes=["height"],  # it would write `height: auto` over a picture's height
             cssutils_logging_level=logging.CRITICAL,
-        ).transform()
+        ).transform(pretty_print=False)  # a line break between two columns is a space that pushes one below the other
     )
     for precious in PRECIOUS:
         if page.count(precious) != inlined.count(precious):
