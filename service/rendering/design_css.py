@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import cssselect
 import tinycss2
 
 from service.rendering.design_faults import IN_CSS, MAIL, SIDES, SLOT, STYLE, Fault, slots_in
@@ -62,13 +63,14 @@ def check(css: str, file: str) -> tuple[list[Rule], list[Fault]]:
         faults.append(Fault(file, css[: css.index("<")].count("\n") + 1, "a style sheet holds no “<”; take it out"))
     found = rules(css, file, faults)
     for rule in found:
+        faults += [Fault(file, rule.line, text) for text in map(_unreadable, rule.selectors) if text]
         for one in rule.declarations:
             faults += [Fault(file, one.line, text) for text in complaints(one, rule.selectors == (PREHEADER,))]
             if file == STYLE and one.important:
                 faults.append(
                     Fault(file, one.line, f"{one.name}: in an element, !important wins over the dark form; take it out")
                 )
-            if rule.is_dark and not one.important:
+            if rule.query and not one.important:
                 faults.append(
                     Fault(
                         file,
@@ -160,6 +162,14 @@ def _rule(node: Any, query: str, file: str, faults: list[Fault]) -> Rule:
             faults.append(Fault(file, one.source_line, "one rule cannot stand in another; close the one before"))
     selectors = tuple(part.strip() for part in str(tinycss2.serialize(node.prelude)).split(","))
     return Rule(query, selectors, tuple(found), node.source_line)
+
+
+def _unreadable(selector: str) -> str | None:
+    try:
+        cssselect.parse(selector)
+    except cssselect.SelectorError as error:
+        return f"the selector “{selector[:60]}” cannot be read: {error}; mend it"
+    return None
 
 
 def _check_braces(css: str, file: str, faults: list[Fault]) -> None:

@@ -9,6 +9,7 @@ from service.rendering import design_css
 from service.rendering.design_faults import IN_LAYOUT, LAYOUT, NEEDED, ONCE, SLOT, Fault, slots_in
 
 DOCTYPE = "<!DOCTYPE html>"
+_TABLE = {"table", "thead", "tbody", "tfoot", "tr", "td", "th"}
 _VOID = {"area", "br", "col", "hr", "img", "meta", "wbr"}
 _FORBIDDEN = {
     **dict.fromkeys(("script", "noscript"), "no mail program runs it, and most refuse the mail"),
@@ -75,13 +76,20 @@ class _Page(HTMLParser):
             return
         if self.opened and self.opened[-1].tag == tag:
             self.opened.pop()
-        elif any(one.tag == tag for one in self.opened):
+        elif any(one.tag == tag for one in self._within(tag)):
             while (one := self.opened.pop()).tag != tag:
                 self._fault(
                     f"<{one.tag}> is never closed; write </{one.tag}> before </{tag}> in line {self._line}", one.line
                 )
         else:
             self._fault(f"</{tag}> closes nothing; take it out")
+
+    def _within(self, tag: str) -> list[_Open]:
+        """What a closing tag may close: nothing around the cell that it stands in, unless it is the table's own."""
+        if tag in _TABLE:
+            return self.opened
+        cells = [at for at, one in enumerate(self.opened) if one.tag in ("td", "th")]
+        return self.opened[cells[-1] + 1 :] if cells else self.opened
 
     def handle_data(self, data: str) -> None:
         for found in SLOT.finditer(data):
@@ -201,7 +209,7 @@ def _frame(layout: str, page: _Page) -> Iterable[Fault]:
             head,
             "<!--[if mso]> with o:PixelsPerInch is missing: Outlook for Windows would scale pictures; copy it from one of our designs",
         )
-    if not re.search(r"<table[^>]*\bwidth=\"?\d+\"?[^>]*>", page.outlook_markup):
+    if not re.search(r"<table[^>]*\swidth=\"?\d+\"?[^>]*>", page.outlook_markup):
         yield Fault(
             LAYOUT,
             head,
