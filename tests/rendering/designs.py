@@ -18,7 +18,7 @@ OURS = ["bulletin", "gazette", "letter"]
 
 def everything(**masthead: object) -> str:
     """A mail with every block, styles in its elements."""
-    page = Masthead(**{**vars(MASTHEAD), **masthead})  # type: ignore[arg-type]
+    page = Masthead(**{**vars(MASTHEAD), **masthead})
     body = design_contrast.SPECIMEN.read_text("utf-8")
     notes = '<ol><li id="fn-1"><p>A note, <a href="https://a.example">linked</a></p></li></ol>'
     content = Content("A subject", "A preheader", "A title", body, notes, "https://leave.example/u/x")

@@ -7,6 +7,7 @@ import lxml.html
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lxml.html import HtmlElement
 
 from service.rendering import design, design_colours, design_contrast, design_css
 from service.rendering.design_check import Files, examine
@@ -80,13 +81,13 @@ def test_whatever_the_newsletters_colour_everything_can_be_read(brand: str, name
 @pytest.mark.parametrize("brand", ["#ffffff", "#000000", "#777777", "#ffd400", "#00ff00", "#0000ff", "#1c1f24"])
 @pytest.mark.parametrize("name", OURS)
 def test_the_mail_as_it_is_sent_can_be_read_by_day_and_by_night(name: str, brand: str) -> None:
-    root = lxml.html.document_fromstring(everything(design=name, brand_colour=brand, has_archive=True))
+    root: HtmlElement = lxml.html.document_fromstring(everything(design=name, brand_colour=brand, has_archive=True))
     inline: list[Rule] = []
-    for number, element in enumerate(root.find("body").iter()):
+    for number, element in enumerate(root.body.iter()):
         if isinstance(element.tag, str) and element.get("style"):
             element.set("id", f"e{number}")
             inline.append(Rule("", (f"#e{number}",), tuple(design_css.declarations(str(element.get("style")), 1)), 1))
-    [kept] = [style.text for style in root.iter("style") if DARK_QUERY in (style.text or "")]
+    [kept] = [str(style.text) for style in root.iter("style") if DARK_QUERY in (style.text or "")]
     sheets = [(STYLE, inline), (MAIL, design_css.rules(kept, MAIL, []))]
     found = design_contrast.pairs_in(root, sheets)
     rule = design_colours.shades(load(DESIGNS / name).palettes, brand)
@@ -155,8 +156,8 @@ def test_a_logo_is_no_higher_than_the_masthead_bears_and_says_who_sends(name: st
     [image] = root.cssselect("img.logo")
     assert (image.get("width"), image.get("height")) == ("96", "48")
     assert (image.get("src"), image.get("alt")) == ("https://media.invalid/abc", "Harbour & Lane LLP")
-    assert "background-color:#fff;" in image.get("style"), "by night it stands on a plate"
-    assert root.cssselect(".masthead-name")[0].text_content() == "Data Letter"
+    assert "background-color:#fff;" in str(image.get("style")), "by night it stands on a plate"
+    assert root.cssselect(".masthead-name")[0].text == "Data Letter"
     assert not root.cssselect(".masthead-sender")
     assert len(root.cssselect("table.frame > tr > td.logo-row")) == 1
 
