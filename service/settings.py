@@ -179,10 +179,9 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     api_key = read.text("SENDGRID_API_KEY")
     sandbox = _is_sandbox(read, embedded, api_key)
     port = read.number("PORT", 8000, 1, 65535)
-    home = _home(read)
     settings = Settings(
-        home=home,
-        designs=Path(read.text("DESIGNS", str(home / "designs"))).absolute(),
+        home=(home := _folder(read, "BROADSHEET_HOME", ROOT / "var")),
+        designs=_folder(read, "DESIGNS", home / "designs"),
         database_url=database_url,
         database_owner_url=_owner_url(read, database_url),
         redis_url=redis_url,
@@ -265,12 +264,12 @@ def _owner_url(read: _Reader, database_url: str) -> str:
     return _psycopg(url) or database_url
 
 
-def _home(read: _Reader) -> Path:
+def _folder(read: _Reader, name: str, default: Path) -> Path:
     try:
-        return Path(read.text("BROADSHEET_HOME", str(ROOT / "var"))).expanduser().absolute()
+        return Path(read.text(name, str(default))).expanduser().absolute()
     except RuntimeError:
-        read.fault("BROADSHEET_HOME", "begins with ~ and the name of nobody on this machine.")
-        return ROOT / "var"
+        read.fault(name, "begins with ~ and the name of nobody on this machine.")
+        return default
 
 
 def _has_good_port(url: str) -> bool:

@@ -83,6 +83,7 @@ BAD = (
     ("PUBLIC_URL", "https://[::1]"),
     ("PUBLIC_URL", "https://[::ffff:127.0.0.1]"),
     ("PUBLIC_URL", "https://[::12345]"),
+    ("DESIGNS", "~nobody-of-that-name/designs"),
     ("PORT", "eighty"),
     ("PORT", "0"),
     ("PORT", "65536"),

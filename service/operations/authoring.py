@@ -41,6 +41,13 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 TRACKING_POLICIES = ("agreed", "not-objected", "none")
 
 
+_CREATE = """
+    INSERT INTO newsletters (slug, name, sender_name, sender_address, reply_to, postal_address, language, tracking_policy, brand_colour, design, maximum_audience, accepts_signups)
+    VALUES (:slug, :name, :sender_name, :sender, :reply_to, :postal, :language, :policy, :colour, :design, :maximum, :signups)
+    ON CONFLICT (slug) DO NOTHING RETURNING id
+"""
+
+
 @dataclass(frozen=True)
 class Source:
     """What a team wrote: Markdown, and where its pictures lie. `draft`: how a file that is no Markdown was understood;
@@ -91,9 +98,7 @@ def create_newsletter(
     )
     with transaction() as tx:
         row = tx.execute(
-            """INSERT INTO newsletters (slug, name, sender_name, sender_address, reply_to, postal_address, language, tracking_policy, brand_colour, design, maximum_audience, accepts_signups)
-               VALUES (:slug, :name, :sender_name, :sender, :reply_to, :postal, :language, :policy, :colour, :design, :maximum, :signups)
-               ON CONFLICT (slug) DO NOTHING RETURNING id""",
+            _CREATE,
             slug=slug,
             name=name.strip(),
             sender_name=(sender_name or name).strip(),
