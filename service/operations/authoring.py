@@ -87,14 +87,7 @@ def create_newsletter(
 ) -> int:
     """Create a newsletter; its id. Raises Invalid with every problem, and Conflict when the slug is taken."""
     sender, answers_to = _check_newsletter(
-        slug,
-        name,
-        sender_name or name,
-        postal_address,
-        tracking_policy,
-        brand_colour,
-        (sender_address, reply_to),
-        design,
+        slug, name, sender_name, postal_address, tracking_policy, brand_colour, design, (sender_address, reply_to)
     )
     with transaction() as tx:
         row = tx.execute(
@@ -121,18 +114,18 @@ def create_newsletter(
 def _check_newsletter(
     slug: str,
     name: str,
-    sender_name: str,
+    sender_name: str | None,
     postal_address: str,
     tracking_policy: str,
     brand_colour: str,
-    addresses: tuple[str, str | None],
     design: str,
+    addresses: tuple[str, str | None],
 ) -> tuple[str | None, str | None]:
     """The sender's and the reply-to address, tidied. Raises Invalid with every problem."""
     problems = []
     if not _SLUG.fullmatch(slug):
         problems.append(f"The slug {slug!r} must have 1 to 40 lower-case letters, digits and hyphens.")
-    texts = {"name": name, "sender name": sender_name, "postal address": postal_address.replace("\n", " ")}
+    texts = {"name": name, "sender name": sender_name or name, "postal address": postal_address.replace("\n", " ")}
     problems += [
         f"The {what} has a control character; remove it." for what, text in texts.items() if _CONTROL.search(text)
     ]

@@ -22,7 +22,7 @@ def mail(name: str, *, pictures: bool = True, **masthead: Any) -> str:
     """A mail with every block and a logo, and its pictures within it."""
     shown = f"data:image/png;base64,{base64.b64encode(HARBOUR.read_bytes()).decode()}" if pictures else "data:,"
     html = everything(design=name, has_archive=True, logo=Picture("a.png", 480, 96), **masthead)
-    sized = re.sub(r'<img src="a.png"(?=[^>]*alt="A picture")', '<img src="a.png" width="200" height="84"', html)
+    sized = re.sub(r'<img src="a.png"(?=[^>]*alt="A picture")', '<img src="a.png" width="480" height="188"', html)
     assert sized.count('src="a.png"') > 5
     return sized.replace('src="a.png"', f'src="{shown}"')
 
