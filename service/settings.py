@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from service import bucket
+from service.bucket import Bucket
 from service.errors import Invalid
 from service.identity import sandbox_public_key, stored_secrets
 from service.origins import is_loopback, origin
@@ -61,6 +63,7 @@ class Settings:
     keep_consent_days: int
     log_level: str
     log_format: str
+    bucket: Bucket | None = None
     post_timeout: float = 30.0
     """Seconds for connecting to SendGrid and for each read; its library has none of its own."""
 
@@ -112,6 +115,7 @@ class Settings:
             **{f"KEEP_{what.upper()}_DAYS": str(getattr(self, f"keep_{what}_days")) for what in _KEPT},
             "LOG_LEVEL": self.log_level,
             "LOG_FORMAT": self.log_format,
+            **(self.bucket.to_environ() if self.bucket else {}),
         }
         if not self.sandbox:
             environ["SENDGRID_API_KEY"] = self.sendgrid_api_key
@@ -206,6 +210,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         },
         log_level=read.choice("LOG_LEVEL", "info", ("debug", "info", "warning", "error")),
         log_format=read.choice("LOG_FORMAT", "text", ("text", "json")),
+        bucket=bucket.read(read.text, read.fault),
     )
     _check_keys(read, settings)
     if read.problems:

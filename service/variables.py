@@ -114,6 +114,25 @@ VARIABLES = (
         "1 when the servers are embedded and no key is set",
     ),
     Variable("SANDBOX_PORT", "Port of the sandbox, on loopback.", "8025", "8025"),
+    Variable(
+        "MEDIA_BUCKET",
+        "Bucket that keeps the pictures of issues, at any service that speaks S3. Goes with a key; `media/` in the home is then a copy.",
+        "newsletter-pictures",
+        "none: pictures lie in the home",
+    ),
+    Variable(
+        "MEDIA_ENDPOINT",
+        "Address of that service; https, no path.",
+        "https://s3.eu-central-003.example.com",
+        "Amazon's, for the region",
+    ),
+    Variable("MEDIA_REGION", "The bucket's region.", "eu-central-1", "us-east-1"),
+    Variable(
+        "MEDIA_ACCESS_KEY_ID",
+        "Key that may get and put the objects below `media/` in the bucket. Required with it.",
+        "AKIAXXXXXXXXEXAMPLE",
+    ),
+    Variable("MEDIA_SECRET_ACCESS_KEY", "The secret of that key.", "wJalrXUtnFEMI/bPxRfiCYEXAMPLEKEY", secret=True),
     Variable("LOG_LEVEL", "debug, info, warning or error.", "info", "info"),
     Variable("LOG_FORMAT", "`text` for people, `json` for machines.", "json", "text"),
 )

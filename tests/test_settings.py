@@ -40,6 +40,9 @@ GOOD = {
     "ADDRESS_KEY": "canary-of-an-address-key-with-enough-characters",
     "SENDGRID_API_KEY": "SG.canary.0123456789abcdef",
     "SENDGRID_WEBHOOK_KEYS": P256,
+    "MEDIA_BUCKET": "pictures",
+    "MEDIA_ACCESS_KEY_ID": "canary-of-a-media-key",
+    "MEDIA_SECRET_ACCESS_KEY": "canary-of-a-media-secret",
 }
 CANARIES = ("hunter2", "canary")
 
@@ -121,6 +124,13 @@ BAD = (
     ("KEEP_CONSENT_DAYS", "5 years"),
     ("BROADSHEET_SANDBOX", "yes"),
     ("SANDBOX_PORT", "none"),
+    ("MEDIA_BUCKET", "Pictures of ours"),
+    ("MEDIA_ENDPOINT", "http://s3.example.com"),
+    ("MEDIA_ENDPOINT", "https://me:hunter2@s3.example.com"),
+    ("MEDIA_ENDPOINT", "https://s3.example.com/pictures"),
+    ("MEDIA_REGION", "eu central"),
+    ("MEDIA_ACCESS_KEY_ID", "canary canary"),
+    ("MEDIA_SECRET_ACCESS_KEY", "canary\ncanary"),
     ("LOG_LEVEL", "loud"),
     ("LOG_FORMAT", "xml"),
 )
@@ -254,6 +264,19 @@ def test_nothing_secret_is_in_the_settings_own_words() -> None:
     chosen = settings.load(GOOD)
     for text in (repr(chosen), str(chosen), f"{chosen}", chosen.provider):
         assert [canary for canary in CANARIES if canary in text] == []
+
+
+@pytest.mark.parametrize("name", ["MEDIA_BUCKET", "MEDIA_ACCESS_KEY_ID", "MEDIA_SECRET_ACCESS_KEY"])
+def test_half_a_bucket_is_refused(name: str) -> None:
+    [problem] = _problems({**GOOD, name: ""})
+    assert problem.startswith(f"{name} is ")
+
+
+def test_a_bucket_reaches_the_processes_of_the_service() -> None:
+    chosen = settings.load({**GOOD, "MEDIA_ENDPOINT": "https://s3.example.com", "MEDIA_REGION": "eu-west-3"})
+    assert settings.load({**GOOD, **chosen.to_environ()}).bucket == chosen.bucket
+    assert chosen.bucket
+    assert (chosen.bucket.endpoint, chosen.bucket.region) == ("https://s3.example.com", "eu-west-3")
 
 
 def test_keys_that_an_installation_makes_are_its_owners_alone_and_stay(tmp_path: Path) -> None:

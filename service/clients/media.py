@@ -1,20 +1,14 @@
-"""Pictures on local disk, named by the SHA-256 of their bytes. Refuses what is not a picture that mail programs show."""
+"""Pictures, named by the SHA-256 of the bytes that mail programs get. Refuses what cannot be made a picture that all of them
+show."""
 
 import hashlib
-import os
-import secrets
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
-
-from service.errors import Invalid
+from service.clients import media_pictures, media_stores
 from service.settings import current
 
-_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "GIF": "image/gif"}
 _SIGNATURES = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"))
-LARGEST = 5 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -27,7 +21,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Stored:
-    """A picture just stored; width and height in pixels."""
+    """A picture just stored; width and height are what it is shown at, in pixels of the page."""
 
     name: str
     width: int
@@ -35,40 +29,41 @@ class Stored:
 
 
 def inspect(content: bytes, *, called: str) -> Stored:
-    """Look at a picture without keeping it. Raises Invalid, naming it, when mail programs would not show it."""
-    if len(content) > LARGEST:
-        raise Invalid(
-            f"{called} has {len(content) // 1024:,} KB; a picture may have {LARGEST // 1024:,}. Make it smaller."
-        )
-    try:
-        with Image.open(BytesIO(content)) as picture:
-            kind, (width, height) = picture.format, picture.size
-            picture.verify()
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        kind, width, height = None, 0, 0
-    if kind not in _TYPES:
-        raise Invalid(f"{called} is not a PNG, JPEG or GIF picture. Save it as one of these.")
-    return Stored(hashlib.sha256(content).hexdigest(), width, height)
+    """Look at a picture without keeping it. Raises Invalid, naming it, when it cannot be made one that mails can hold."""
+    return _named(media_pictures.prepare(content, called=called))
 
 
 def store(content: bytes, *, called: str) -> Stored:
-    """Keep a picture. Raises Invalid, naming it, when mail programs would not show it."""
-    picture = inspect(content, called=called)
-    folder = current().media
-    folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-    if not (path := folder / picture.name).exists():
-        draft = folder / f".{picture.name}.{secrets.token_hex(4)}"
-        draft.write_bytes(content)
-        os.replace(draft, path)
-    return picture
+    """Keep a picture. Raises Invalid, naming it, when it cannot be made one that mails can hold, and RetryLater when the bucket
+    does not take it: then nothing is kept."""
+    prepared = media_pictures.prepare(content, called=called)
+    stored = _named(prepared)
+    if bucket := current().bucket:
+        media_stores.keep_in_bucket(bucket, stored.name, prepared.content, prepared.mimetype)
+    media_stores.keep_in_folder(current().media, stored.name, prepared.content)
+    return stored
 
 
 def find(name: str) -> Found | None:
-    """The stored picture of that hash. The caller has checked that the name is a hash."""
+    """The stored picture of that hash. The caller has checked that the name is a hash. Raises RetryLater when only the bucket
+    could have it, and does not answer."""
     path = current().media / name
+    if not path.is_file() and (bucket := current().bucket):
+        content = media_stores.fetch(bucket, name)
+        if content is not None and _mimetype(content):
+            media_stores.keep_in_folder(current().media, name, content)
     try:
         with path.open("rb") as file:
             head = file.read(16)
     except OSError:
         return None
-    return next((Found(path, mimetype) for start, mimetype in _SIGNATURES if head.startswith(start)), None)
+    mimetype = _mimetype(head)
+    return Found(path, mimetype) if mimetype else None
+
+
+def _named(prepared: media_pictures.Prepared) -> Stored:
+    return Stored(hashlib.sha256(prepared.content).hexdigest(), prepared.width, prepared.height)
+
+
+def _mimetype(content: bytes) -> str | None:
+    return next((mimetype for start, mimetype in _SIGNATURES if content.startswith(start)), None)
