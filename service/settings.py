@@ -64,6 +64,7 @@ class Settings:
     log_level: str
     log_format: str
     bucket: Bucket | None = None
+    chrome: str = ""
     post_timeout: float = 30.0
     """Seconds for connecting to SendGrid and for each read; its library has none of its own."""
 
@@ -211,6 +212,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         log_level=read.choice("LOG_LEVEL", "info", ("debug", "info", "warning", "error")),
         log_format=read.choice("LOG_FORMAT", "text", ("text", "json")),
         bucket=bucket.read(read.text, read.fault),
+        chrome=read.text("CHROME"),
     )
     _check_keys(read, settings)
     if read.problems:
@@ -321,6 +323,8 @@ def _public_url(read: _Reader, sandbox: bool, port: int) -> str:
 
 
 def _check_keys(read: _Reader, settings: Settings) -> None:
+    if settings.chrome and not settings.chrome.startswith("/"):
+        read.fault("CHROME", "must be a whole path.")
     key = settings.sendgrid_api_key
     if not (key.isascii() and key.isprintable()) or " " in key:
         read.fault("SENDGRID_API_KEY", "holds a character that no key has.")

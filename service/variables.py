@@ -133,6 +133,7 @@ VARIABLES = (
         "AKIAXXXXXXXXEXAMPLE",
     ),
     Variable("MEDIA_SECRET_ACCESS_KEY", "The secret of that key.", "wJalrXUtnFEMI/bPxRfiCYEXAMPLEKEY", secret=True),
+    Variable("CHROME", "Chromium or Chrome, for `--screenshot`.", "/usr/bin/chromium", "the first on the `PATH`"),
     Variable("LOG_LEVEL", "debug, info, warning or error.", "info", "info"),
     Variable("LOG_FORMAT", "`text` for people, `json` for machines.", "json", "text"),
 )

@@ -131,6 +131,7 @@ BAD = (
     ("MEDIA_REGION", "eu central"),
     ("MEDIA_ACCESS_KEY_ID", "canary canary"),
     ("MEDIA_SECRET_ACCESS_KEY", "canary\ncanary"),
+    ("CHROME", "chromium"),
     ("LOG_LEVEL", "loud"),
     ("LOG_FORMAT", "xml"),
 )

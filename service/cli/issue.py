@@ -1,7 +1,5 @@
 """Commands on issues, and `render`."""
 
-import itertools
-import re
 import sys
 from pathlib import Path
 
@@ -11,16 +9,12 @@ from service import settings
 from service.cli.frame import actor, as_json, command, fail, plain, say, show_json
 from service.cli.groups import issues, root
 from service.cli.preflight import despite, warn
-from service.cli.versions import source_of, source_paths, versions_option
+from service.cli.versions import source_of, versions_option
 from service.cli.watching import exit_code, show_issue, wait_for_ledger
 from service.domain.outcomes import Reason
-from service.errors import Invalid
-from service.operations import archiving, authoring, reporting, scheduling, sources
+from service.operations import archiving, authoring, reporting, scheduling
 from service.operations import missing as missing_of
 from service.operations.authoring import Source
-from service.operations.authoring_variants import Variant, all_warnings
-from service.rendering.newsletter import Masthead
-from service.rendering.web_version import put
 from service.running import database, everything
 
 issue_argument = click.argument("issue_id", metavar="ID", type=click.IntRange(1))
@@ -255,98 +249,3 @@ def unhalt() -> None:
     with database(settings.load()):
         scheduling.unhalt(actor=actor())
     say("Sending goes on.")
-
-
-@command(root, example="broadsheet render letter.md -o letter.html --text letter-as-mail.txt")
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Where the HTML goes; else stdout."
-)
-@click.option(
-    "--text", "text_output", type=click.Path(path_type=Path, dir_okay=False), help="Where the plain-text part goes."
-)
-@click.option("--subject", help="Else from the file.")
-@click.option("--field", "fields", multiple=True, help="An attribute that readers have; may be given again.")
-@click.option("--design", default="gazette", show_default=True, help="`design list` names all.")
-@click.option("--brand-colour", "--colour", default="#1f3a5f", show_default=True)
-@click.option("--language", default="en", show_default=True)
-@versions_option
-def render(
-    file: Path,
-    output: Path | None,
-    text_output: Path | None,
-    subject: str | None,
-    fields: tuple[str, ...],
-    design: str,
-    brand_colour: str,
-    language: str,
-    versions: tuple[str, ...],
-) -> None:
-    """Render a file as the mail that would be sent; needs no servers. Merge tags show their fallbacks.
-
-    Each further variant, by language or condition, becomes a file beside the first, such as letter.de.html.
-    """
-    settings.configure(settings.load())
-    _check_places(file, output, text_output)
-    source = source_of(file, versions)
-    # With an archive, for the text may ask for one; no page of it is known, so that its line is not shown and notes stay in the mail.
-    masthead = Masthead(
-        name="Your newsletter",
-        sender_name="Your newsletter",
-        postal_address="Your postal address",
-        designs=settings.current().designs,
-        design=design,
-        brand_colour=brand_colour,
-        language=language,
-        has_archive=True,
-    )
-    variants = authoring.render_variants(
-        source, masthead, subject=subject, fields=frozenset(fields), keep_pictures=False
-    )
-    show_draft(source)
-    for warning in all_warnings(variants):
-        say(f"[yellow]![/yellow] {plain(warning)}")
-    places = [(_beside(output, one, variants), _beside(text_output, one, variants)) for one in variants]
-    _check_places(file, *source_paths(versions), *itertools.chain(*places))
-    for one, (html_place, text_place) in zip(variants, places, strict=True):
-        _write_variant(one, source, html_place, text_place, named=len(variants) > 1)
-    if output is None:
-        click.echo(_shown(variants[0], source))
-
-
-def _beside(place: Path | None, one: Variant, variants: list[Variant]) -> Path | None:
-    """Where a variant goes: the first to the place named, the others beside it, with their names."""
-    if place is None or one is variants[0]:
-        return place
-    name = re.sub(r"[^\w=-]+", "-", one.name).strip("-")
-    return place.with_name(f"{place.stem}.{name}{place.suffix}")
-
-
-def _shown(one: Variant, source: Source) -> str:
-    """A variant's HTML, to be looked at: with the pictures that came inside the texts."""
-    page = authoring.without_reader(one.rendered, put(one.rendered.html, None))
-    for text in (source, *source.versions.values()):
-        page = sources.shown(page, text.pictures, text.folder)
-    return page
-
-
-def _write_variant(one: Variant, source: Source, output: Path | None, text_output: Path | None, *, named: bool) -> None:
-    html, text = _shown(one, source), authoring.without_reader(one.rendered, put(one.rendered.text, None))
-    try:
-        if output is not None:
-            output.write_text(html, encoding="utf-8")
-        if text_output is not None:
-            text_output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        fail([f"{error.filename} cannot be written: {error.strerror}."], code=2, as_json=False)
-    before = f"{plain(one.name)}: " if named else ""
-    say(
-        f"{before}{plain(authoring.without_reader(one.rendered, one.rendered.subject))}: HTML {len(html.encode()) / 1024:.1f} KB, text {len(text.encode()) / 1024:.1f} KB."
-    )
-
-
-def _check_places(*paths: Path | None) -> None:
-    """The author's text and both parts are three files. Raises Invalid before one is written over another."""
-    given = [path.resolve() for path in paths if path is not None]
-    if len(set(given)) < len(given):
-        raise Invalid("The text, -o and --text name one file twice. Give each a file of its own.")

@@ -15,6 +15,8 @@ from service.cli import (  # noqa: F401 - each registers its commands
     issue,
     newsletter,
     preflight,
+    preview,
+    render,
     retention,
     send,
     status,
