@@ -13,7 +13,7 @@ import click
 
 from service.cli.frame import as_json, command, say, show_json
 from service.cli.groups import benches
-from service.lab import bench_confirmations, bench_signup
+from service.lab import bench_confirmations, bench_render, bench_signup
 
 GOOD = 5.0
 """Seconds within which every confirmation should leave."""
@@ -60,6 +60,24 @@ def confirmations(readers: int, per_second: float, as_json: bool) -> None:
         as_json=as_json,
     )
     sys.exit(0 if found["max_s"] <= GOOD else 1)
+
+
+@command(benches, example="broadsheet bench render --times 5 --json")
+@click.option("--times", type=click.IntRange(3, 100), default=5, show_default=True, help="Runs of each; medians count.")
+@as_json
+def render(times: int, as_json: bool) -> None:
+    """What it costs to render and inline an issue of 60 KB; needs no servers.
+
+    The yardstick is premailer alone on the same page in the same run.
+    """
+    found = bench_render.run(times, say)
+    _show(
+        found,
+        f"Medians of {times} runs: [bold]{found['warm_s'] * 1000:.0f} ms[/bold] warm, {found['cold_s'] * 1000:.0f} ms cold (and"
+        f" {found['import_s']:.1f} s to import); premailer alone {found['bare_premailer_s'] * 1000:.0f} ms, so all is {found['ratio']:.2f} times it;"
+        f" at most {found['memory_mib']:.0f} MiB.",
+        as_json=as_json,
+    )
 
 
 @contextmanager

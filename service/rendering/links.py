@@ -34,6 +34,11 @@ def check(href: str, line: int, findings: Findings) -> None:
         )
 
 
+def leads_nowhere(host: str | None) -> bool:
+    """Names that are reserved never to be sites; some stand in frozen content for places of ours, and no author may name those."""
+    return (host or "").lower().rstrip(".").endswith(".invalid")
+
+
 def without_end(url: str) -> str:
     """A pasted address without the full stop or bracket that belongs to the sentence."""
     surplus, end = url.count(")") - url.count("("), len(url)
@@ -53,6 +58,8 @@ def _check_whole(address: str, line: int, findings: Findings) -> None:
         findings.problem(f"the link “{_shown(address)}” names no site; write https://site/…", line=line)
     if MARK.search(parts.netloc if parts.scheme in ("http", "https") else parts.path):
         findings.problem("a tag cannot be part of the site's name or address; put it after the first / or ?", line=line)
+    if leads_nowhere(parts.hostname):
+        findings.problem(f"the link to {parts.hostname} leads nowhere: no site ends in .invalid", line=line)
     if parts.username or parts.password:
         findings.problem(
             f"the link to {parts.hostname} holds a user name; take out what stands before the @", line=line

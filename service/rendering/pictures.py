@@ -3,10 +3,11 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from markdown_it.token import Token
 
+from service.rendering import links
 from service.rendering.placing import MARK
 from service.rendering.problems import Findings
 
@@ -57,6 +58,8 @@ def prepare(token: Token, line: int, pictures: Mapping[str, Picture], findings: 
         )
     if MARK.search(source):
         findings.problem("a picture's address cannot hold a tag", line=line)
+    elif source.lower().startswith("https://") and links.leads_nowhere(_host(source)):
+        findings.problem(f"the picture {source} is nowhere: no site ends in .invalid", line=line)
     elif source.lower().startswith("https://"):
         findings.warning(f"the picture {source} is fetched from another site when the mail is opened", line=line)
     elif source.lower().startswith("http://"):
@@ -73,6 +76,13 @@ def prepare(token: Token, line: int, pictures: Mapping[str, Picture], findings: 
         )
     else:
         _show(token, pictures[path])
+
+
+def _host(source: str) -> str | None:
+    try:
+        return urlsplit(source).hostname
+    except ValueError:
+        return "unreadable.invalid"
 
 
 def _show(token: Token, picture: Picture) -> None:

@@ -36,6 +36,15 @@ def test_every_sign_up_that_the_benchmark_counts_was_kept() -> None:
     assert found["ratio"] < 1
 
 
+@pytest.mark.slow
+def test_rendering_is_measured_against_premailer_on_the_same_page() -> None:
+    found = bench("render", "--times", 3)
+    assert 60 <= found["html_kb"] < 90
+    assert found["premailer_runs"] == 1
+    assert 0 < found["bare_premailer_s"] < found["warm_s"]
+    assert found["ratio"] == pytest.approx(found["warm_s"] / found["bare_premailer_s"])
+
+
 def test_a_percentile_is_a_measured_value() -> None:
     assert [percentile([4.0, 1.0, 3.0, 2.0], share) for share in (0, 0.5, 0.95, 1)] == [1, 2, 4, 4]
     assert percentile([7.0], 0.99) == 7

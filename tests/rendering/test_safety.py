@@ -65,6 +65,15 @@ def test_a_link_that_leads_nowhere_in_a_mail_is_refused(link: str) -> None:
     assert "line 1:" in problems(link)
 
 
+@pytest.mark.parametrize(
+    "url", ["https://media.invalid/etc/passwd", "https://WEB-version.Invalid./", "http://x.invalid:80/a"]
+)
+def test_no_author_names_the_places_that_stand_in_for_ours(url: str) -> None:
+    assert "line 1: the link to" in problems(f"[x]({url})")
+    assert "line 1:" in problems(f"![x]({url})")
+    assert "line 1: the link to" in problems(f"Bare {url} here")
+
+
 def test_a_jump_to_a_missing_place_is_refused() -> None:
     assert "line 1: #nowhere is no place" in problems("[x](#nowhere)")
 
