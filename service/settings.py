@@ -25,7 +25,6 @@ TOKEN_LENGTH = 31
 LIST_UNSUBSCRIBE_BYTES = 77
 """SendGrid's relay was seen to re-encode a List-Unsubscribe of 78 bytes or more, which breaks one-click leaving."""
 
-
 _BY_NAME = {v.name: v for v in VARIABLES}
 _KEPT = {"unconfirmed": 14, "origin": 30, "payloads": 14, "events": 183, "deliveries": 730, "consent": 1826}
 """Days that personal data is kept, when nobody sets others."""
@@ -205,10 +204,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         substitution_bytes=read.number("SENDGRID_SUBSTITUTION_BYTES", 10_000_000, 1_000, 10_000_000),
         sending_workers=read.number("SENDING_WORKERS", 4, 1, 64),
         signup_mails_per_hour=read.number("SIGNUP_MAILS_PER_HOUR", 2000, 1, 1_000_000),
-        **{
-            f"keep_{what}_days": read.number(f"KEEP_{what.upper()}_DAYS", days, 1, 36_500)
-            for what, days in _KEPT.items()
-        },
+        **_keeping(read),
         log_level=read.choice("LOG_LEVEL", "info", ("debug", "info", "warning", "error")),
         log_format=read.choice("LOG_FORMAT", "text", ("text", "json")),
         bucket=bucket.read(read.text, read.fault),
@@ -218,6 +214,12 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     if read.problems:
         raise Invalid(*read.problems)
     return _with_own_secrets(settings)
+
+
+def _keeping(read: _Reader) -> dict[str, int]:
+    return {
+        f"keep_{what}_days": read.number(f"KEEP_{what.upper()}_DAYS", days, 1, 36_500) for what, days in _KEPT.items()
+    }
 
 
 def _is_sandbox(read: _Reader, embedded: bool, api_key: str) -> bool:

@@ -60,7 +60,8 @@ def bare(page: str) -> str:
             allow_loading_external_files=False,
             disable_validation=True,
             strip_important=False,
-            disable_basic_attributes=["height"],  # it would write `height: auto` over a picture's height
+            # It would write `height: auto` over a picture's height, and a table's text-align as `align`, which makes it float.
+            disable_basic_attributes=["height", "align"],
             cssutils_logging_level=logging.CRITICAL,
         ).transform(pretty_print=False)  # a line break between two columns is a space that pushes one below the other
     )
