@@ -128,57 +128,10 @@ class Settings:
         return replace(self, database_url=database_url, redis_url=redis_url, database_owner_url=database_owner_url)
 
 
-class _Reader:
-    """Reads one variable at a time and collects what is wrong, so that a person can mend it all at once."""
-
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self.environ = environ
-        self.problems: list[str] = []
-
-    def fault(self, name: str, what: str) -> None:
-        self.problems.append(f"{name} {what} Example: {name}={_BY_NAME[name].example}")
-
-    def text(self, name: str, default: str = "") -> str:
-        value = self.environ.get(name, "").strip()
-        if path := self.environ.get(f"{name}_FILE", "").strip():
-            if value:
-                self.problems.append(f"{name} and {name}_FILE are both set. Keep one of them.")
-            try:
-                value = Path(path).read_text(encoding="utf-8").strip()
-            except (OSError, UnicodeDecodeError) as error:
-                self.problems.append(
-                    f"{name}_FILE cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}."
-                )
-            else:
-                if not value:
-                    # Taken as not set, it could start the service on embedded servers, sending to nobody.
-                    self.problems.append(f"{name}_FILE names an empty file. Write the value into it.")
-        if any("\ud800" <= character <= "\udfff" for character in value):
-            self.fault(name, "is not UTF-8.")
-            value = value.encode(errors="replace").decode()
-        return value or default
-
-    def number(self, name: str, default: int, low: int, high: int) -> int:
-        text = self.text(name, str(default))
-        if text.isascii() and text.isdigit() and len(text) < 20 and low <= int(text) <= high:
-            return int(text)
-        self.fault(name, f"must be a whole number from {low} to {high}.")
-        return default
-
-    def choice(self, name: str, default: str, choices: tuple[str, ...]) -> str:
-        text = self.text(name, default).lower()
-        if text not in choices:
-            self.fault(name, f"must be one of {', '.join(choices)}.")
-        return text
-
-    def keys(self, name: str) -> tuple[str, ...]:
-        return tuple(part.strip() for part in self.text(name).split(",") if part.strip())
-
-
 def load(environ: Mapping[str, str] | None = None) -> Settings:
     """Read the settings. Raises Invalid with one line for each fault. With embedded servers, secrets are made in the home
     when they are not there yet."""
-    read = _Reader(os.environ if environ is None else environ)
+    read = Reader(os.environ if environ is None else environ)
     database_url, redis_url, embedded = _servers(read)
     api_key = read.text("SENDGRID_API_KEY")
     sandbox = _is_sandbox(read, embedded, api_key)
@@ -216,13 +169,13 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     return _with_own_secrets(settings)
 
 
-def _keeping(read: _Reader) -> dict[str, int]:
+def _keeping(read: Reader) -> dict[str, int]:
     return {
         f"keep_{what}_days": read.number(f"KEEP_{what.upper()}_DAYS", days, 1, 36_500) for what, days in _KEPT.items()
     }
 
 
-def _is_sandbox(read: _Reader, embedded: bool, api_key: str) -> bool:
+def _is_sandbox(read: Reader, embedded: bool, api_key: str) -> bool:
     """Whether mail goes to the sandbox. What only real mail needs, but no key, is a fault: a misspelt name must not turn
     into a sandbox that nobody asked for. Silence must never look like success."""
     if read.choice("BROADSHEET_SANDBOX", "0", ("0", "1")) == "1":
@@ -243,7 +196,7 @@ def _is_sandbox(read: _Reader, embedded: bool, api_key: str) -> bool:
     return True
 
 
-def _servers(read: _Reader) -> tuple[str, str, bool]:
+def _servers(read: Reader) -> tuple[str, str, bool]:
     """Where PostgreSQL and Redis are, and whether they are the embedded ones."""
     database_url, redis_url = read.text("DATABASE_URL"), read.text("REDIS_URL")
     if database_url and not redis_url:
@@ -263,7 +216,7 @@ def _servers(read: _Reader) -> tuple[str, str, bool]:
     return _psycopg(database_url), redis_url, embedded
 
 
-def _owner_url(read: _Reader, database_url: str) -> str:
+def _owner_url(read: Reader, database_url: str) -> str:
     """The address of the role that owns the tables; the service's own where only one is set."""
     url = read.text("DATABASE_OWNER_URL")
     if url and not database_url:
@@ -273,7 +226,7 @@ def _owner_url(read: _Reader, database_url: str) -> str:
     return _psycopg(url) or database_url
 
 
-def _folder(read: _Reader, name: str, default: Path) -> Path:
+def _folder(read: Reader, name: str, default: Path) -> Path:
     try:
         return Path(read.text(name, str(default))).expanduser().absolute()
     except RuntimeError:
@@ -296,7 +249,7 @@ def _psycopg(url: str) -> str:
     return url
 
 
-def _sendgrid_url(read: _Reader) -> str:
+def _sendgrid_url(read: Reader) -> str:
     url = read.text("SENDGRID_URL", "https://api.sendgrid.com").rstrip("/")
     scheme, host = origin(url) or ("", "")
     if not host or (scheme != "https" and host not in ("127.0.0.1", "localhost", "[::1]")):
@@ -304,7 +257,7 @@ def _sendgrid_url(read: _Reader) -> str:
     return url
 
 
-def _public_url(read: _Reader, sandbox: bool, port: int) -> str:
+def _public_url(read: Reader, sandbox: bool, port: int) -> str:
     url = read.text("PUBLIC_URL").rstrip("/")
     if not url:
         if not sandbox:
@@ -324,7 +277,7 @@ def _public_url(read: _Reader, sandbox: bool, port: int) -> str:
     return url
 
 
-def _check_keys(read: _Reader, settings: Settings) -> None:
+def _check_keys(read: Reader, settings: Settings) -> None:
     if settings.chrome and not settings.chrome.startswith("/"):
         read.fault("CHROME", "must be a whole path.")
     key = settings.sendgrid_api_key

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from playwright.sync_api import Browser, Page
 
 from service.rendering import inlining
-from service.rendering.design import DESIGNS
+from service.rendering.design_files import DESIGNS
 from tests.rendering.rendered import rendered
 from tests.rendering.test_purity import TEXT
 
