@@ -5,7 +5,7 @@ from pathlib import Path
 
 from service.variables import VARIABLES
 
-_BY_NAME = {variable.name: variable for variable in VARIABLES}
+EXAMPLES = {variable.name: variable.example for variable in VARIABLES}
 
 
 class Reader:
@@ -16,7 +16,7 @@ class Reader:
         self.problems: list[str] = []
 
     def fault(self, name: str, what: str) -> None:
-        self.problems.append(f"{name} {what} Example: {name}={_BY_NAME[name].example}")
+        self.problems.append(f"{name} {what} Example: {name}={EXAMPLES[name]}")
 
     def text(self, name: str, default: str = "") -> str:
         value = self.environ.get(name, "").strip()

@@ -17,7 +17,7 @@ from service.bucket import Bucket
 from service.errors import Invalid
 from service.identity import sandbox_public_key, stored_secrets
 from service.origins import is_loopback, origin
-from service.variables import VARIABLES
+from service.reading import EXAMPLES, Reader
 
 ROOT = Path(__file__).resolve().parent.parent
 _POSTGRESQL = ("postgresql://", "postgres://", "postgresql+psycopg://")
@@ -25,7 +25,6 @@ TOKEN_LENGTH = 31
 LIST_UNSUBSCRIBE_BYTES = 77
 """SendGrid's relay was seen to re-encode a List-Unsubscribe of 78 bytes or more, which breaks one-click leaving."""
 
-_BY_NAME = {v.name: v for v in VARIABLES}
 _KEPT = {"unconfirmed": 14, "origin": 30, "payloads": 14, "events": 183, "deliveries": 730, "consent": 1826}
 """Days that personal data is kept, when nobody sets others."""
 
@@ -323,7 +322,7 @@ def _with_own_secrets(settings: Settings) -> Settings:
     except OSError as error:
         raise Invalid(
             f"BROADSHEET_HOME: {error.filename or settings.home}: {error.strerror}. Set it to a folder that is yours."
-            f" Example: BROADSHEET_HOME={_BY_NAME['BROADSHEET_HOME'].example}"
+            f" Example: BROADSHEET_HOME={EXAMPLES['BROADSHEET_HOME']}"
         ) from None
     if settings.embedded:
         settings = replace(

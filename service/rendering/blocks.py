@@ -12,6 +12,7 @@ from markdown_it.token import Token
 
 from service.rendering import commonmark, containers
 from service.rendering.containers import Container, Part
+from service.rendering.phrases import phrases
 from service.rendering.pictures import MAX_WIDTH
 from service.rendering.sanitising import sanitise
 
@@ -25,14 +26,14 @@ _DASHES = ("—", "―")
 _STACKING = "display:inline-block;width:100%;max-width:{width}px;vertical-align:top;box-sizing:border-box"
 
 
-def build(md: MarkdownIt, tokens: list[Token]) -> HtmlElement:
+def build(md: MarkdownIt, tokens: list[Token], language: str = "en") -> HtmlElement:
     """A `div` with everything these tokens say. The list of a `::: contents` stays empty until `contents.fill`."""
     for at, token in enumerate(tokens):
         if token.type == "blockquote_close":
             _part_source(tokens, at)
     tree = _Builder(md).tree(containers.cut(tokens), MAX_WIDTH)
     _name_sources(tree)
-    _mark_data(tree)
+    _mark_data(tree, phrases(language).table)
     return tree
 
 
@@ -269,15 +270,16 @@ def _name_sources(tree: HtmlElement) -> None:
             last.set("class", "quote-source")
 
 
-def _mark_data(tree: HtmlElement) -> None:
+def _mark_data(tree: HtmlElement, called: str) -> None:
     """Tables that an author wrote hold data; their headings say for what, so that screen readers can tell. One that is wider than
-    a telephone scrolls by itself, where it would widen the whole mail."""
+    a telephone scrolls by itself, also by keyboard, where it would widen the whole mail."""
     for table in list(tree.iter("table")):
         if table.get("class"):
             continue
         table.set("class", "data")
         if not any(one.tag == "table" and one.get("class") == "data" for one in table.iterancestors()):
-            frame = builder.DIV({"style": "overflow-x:auto"})
+            label = (table.findtext("caption") or "").strip() or called
+            frame = builder.DIV({"style": "overflow-x:auto", "role": "region", "tabindex": "0", "aria-label": label})
             table.addprevious(frame)
             frame.tail, table.tail = table.tail, None
             frame.append(table)

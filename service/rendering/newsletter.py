@@ -169,7 +169,7 @@ def _read(
     parsed = commonmark.parse(md, marked)
     inspector.inspect(parsed)
     head = headline.read(source.entries, parsed.first_heading, placements, subject, findings)
-    body, notes = blocks.build(md, parsed.body), sanitise(commonmark.html_of(md, parsed.notes))
+    body, notes = blocks.build(md, parsed.body, masthead.language), sanitise(commonmark.html_of(md, parsed.notes))
     notes_on_web = _notes_on_web(source.entries.get("notes"), masthead, findings)
     if not body.text_content().strip() and body.find(".//img") is None:
         findings.problem("there is nothing to send; write some text below the front matter and the heading")

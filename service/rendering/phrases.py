@@ -12,6 +12,7 @@ class Phrases:
     leave: str
     browser: str
     contents: str
+    table: str
 
 
 _PHRASES = {
@@ -21,14 +22,18 @@ _PHRASES = {
         "Leave this newsletter",
         "Read this in your browser",
         "In this issue",
+        "Table",
     ),
-    "zh": Phrases("注释", "您收到《{name}》，是因为您订阅了它。", "退订本通讯", "在浏览器中阅读本期", "本期内容"),
+    "zh": Phrases(
+        "注释", "您收到《{name}》，是因为您订阅了它。", "退订本通讯", "在浏览器中阅读本期", "本期内容", "表格"
+    ),
     "de": Phrases(
         "Anmerkungen",
         "Sie erhalten {name}, weil Sie es abonniert haben.",
         "Diesen Newsletter abbestellen",
         "Im Browser lesen",
         "In dieser Ausgabe",
+        "Tabelle",
     ),
     "fr": Phrases(
         "Notes",
@@ -36,6 +41,7 @@ _PHRASES = {
         "Se désabonner de cette lettre",
         "Lire dans le navigateur",
         "Dans ce numéro",
+        "Tableau",
     ),
 }
 
