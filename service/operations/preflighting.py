@@ -27,7 +27,7 @@ from service.settings import TOKEN_LENGTH, current
 
 _ISSUE = """
     SELECT i.id, i.newsletter_id, i.subject, i.source, i.versions, i.audience, i.sender_address, i.reply_to, i.tracking_policy, i.in_archive,
-        w.name, w.sender_name, w.postal_address, w.language, w.design, w.brand_colour, w.has_archive
+        w.name, w.sender_name, w.postal_address, w.language, w.design, w.brand_colour, w.logo, w.has_archive
     FROM issues i JOIN newsletters w ON w.id = i.newsletter_id WHERE i.id = :issue
 """
 
