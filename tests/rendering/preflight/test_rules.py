@@ -17,6 +17,7 @@ from tests.rendering.rendered import SAMPLE
 
 GOOD = "# News of March\n\nDear reader,\n\none rule changed this month. Read [the guide to transfers](https://www.firm.de/guide).\n"
 GRAVE = ("blocks", "warns")
+LETTERS = sorted([*SAMPLE.glob("*.md"), *(Path(__file__).parents[1] / "letters").glob("*.md")])
 
 
 def mail(body: str = GOOD, **changes: Any) -> Mail:
@@ -30,12 +31,14 @@ def test_nothing_grave_is_found_in_a_good_letter() -> None:
     assert rules(findings(GOOD), *GRAVE) == set()
 
 
-@pytest.mark.parametrize("letter", sorted(SAMPLE.glob("*.md")), ids=lambda path: path.name)
-def test_nothing_grave_is_found_in_the_sample_letters(letter: Path) -> None:
+@pytest.mark.parametrize("design", ["letter", "gazette", "bulletin"])
+@pytest.mark.parametrize("letter", LETTERS, ids=lambda path: path.name)
+def test_nothing_grave_is_found_in_the_sample_letters(letter: Path, design: str) -> None:
     source = letter.read_text("utf-8")
     pictures = {path.name: PICTURES["harbour.png"] for path in SAMPLE.glob("*.png")}
+    masthead = replace(MASTHEAD, design=design)
     found = checking.check_text(
-        examine(source, MASTHEAD, pictures=pictures), replace(HEAD, tracked=True), source, Facts()
+        examine(source, masthead, pictures=pictures), replace(HEAD, masthead=masthead, tracked=True), source, Facts()
     )
     assert [one for one in found if one.severity in GRAVE] == []
 
