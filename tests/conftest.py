@@ -4,6 +4,7 @@ rung, so that a test decides when work is done."""
 import json
 import logging
 import os
+import random
 import re
 import shutil
 import socket
@@ -34,11 +35,15 @@ NO_NAMES = "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"
 
 
 def free_port() -> int:
-    """A port that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody listens on, of those that no connection of somebody else's is given by chance meanwhile."""
+    while True:
+        port = random.randrange(15_000, 32_000)
+        with socket.socket() as listening:
+            try:
+                listening.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def missing(what: str) -> None:

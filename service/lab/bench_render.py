@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from service.lab.bench import machine
+from service.lab.bench import load_average, machine
 from service.rendering import inlining, newsletter
 from service.rendering.newsletter import Masthead
 from service.settings import ROOT
@@ -68,7 +68,7 @@ def run(times: int, say: Callable[[str], None]) -> dict[str, Any]:
     bare = [_seconds(lambda: inlining.bare(pages[0])) for _ in range(times)]
     yardstick = statistics.median(bare)
     return {
-        "machine": before,
+        "machine": before | {"load_after": load_average()},
         "runs": times,
         "html_kb": round(len(html.encode()) / 1024, 1),
         "premailer_runs": len(pages),

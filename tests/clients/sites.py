@@ -53,11 +53,18 @@ class _Answering(BaseHTTPRequestHandler):
             site.hosts.add(self.headers["Host"])
             site.at_once += 1
             site.most_at_once = max(site.most_at_once, site.at_once)
+        self.open = True
         try:
             self._say(self.path.partition("?")[0].strip("/").split("/"))
         finally:
-            with site.lock:
-                site.at_once -= 1
+            self._close()
+
+    def _close(self) -> None:
+        """Counted before the answer goes out: who has it may ask for the next at once."""
+        if self.open:
+            self.open = False
+            with self.server.lock:
+                self.server.at_once -= 1
 
     def _say(self, words: list[str]) -> None:
         match words:
@@ -86,6 +93,7 @@ class _Answering(BaseHTTPRequestHandler):
                 self._end(200)
 
     def _end(self, code: int, location: str | None = None) -> None:
+        self._close()
         self.send_response(code)
         if location:
             self.send_header("Location", location)
