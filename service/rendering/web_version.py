@@ -10,7 +10,8 @@ ADDRESS = "https://web-version.invalid/"
 NOTES_END = "<!--notes of the web version-->"
 """Ends the notes that stand in frozen HTML for the web version, and for the mail only where there is no such page."""
 
-_NOTES = re.compile(rf'<div(?=[^<>]*\sclass="notes[" ]).*?{NOTES_END}\s*</div>', re.DOTALL)
+# Attribute by attribute: what looks like a class inside an author's title is none.
+_NOTES = re.compile(rf'<div(?=(?:\s+[^\s<>="\']+="[^"]*")*?\s+class="notes[" ]).*?{NOTES_END}\s*</div>', re.DOTALL)
 _END = re.compile(rf"{NOTES_END}\n?")
 _ROW = re.compile(r'<tr><td class="web-version.*?</tr>\n?', re.DOTALL)
 _LINES = re.compile(rf"[^\n]*\n<{re.escape(ADDRESS)}>\n\n")

@@ -87,6 +87,14 @@ def test_an_author_cannot_write_where_the_notes_end() -> None:
     assert "Note A" in put(result.html, URL)
 
 
+def test_words_that_only_look_like_our_class_take_nothing_out_of_the_mail() -> None:
+    text = f"{ON_WEB}\n<div title=' class=\"notes\" '>\n\nRead by 1 May.\n\n</div>\n\nYours, Ada.\n"
+    sent = put(rendered(text, has_archive=True).html, URL)
+    assert "Read by 1 May." in sent
+    assert "Yours, Ada." in sent
+    assert "Note A" not in sent
+
+
 def test_notes_that_a_design_puts_where_they_are_not_found_are_noticed() -> None:
     html = rendered(ON_WEB, has_archive=True).html
     assert not keeps_notes(html)
