@@ -1,6 +1,7 @@
 """Opens a Word file as the ZIP that it is, within limits, and says what to do with a file that is none."""
 
 import io
+import lzma
 import re
 import zipfile
 import zlib
@@ -31,6 +32,7 @@ _STRICT = tuple(
         (b"drawingml/picture", b"drawingml/2006/picture"),
     )
 )
+_DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, MemoryError, RuntimeError, ValueError)
 _XML = re.compile(rb"[\s\xef\xbb\xbf\xff\xfe\x00]*<")
 
 
@@ -47,7 +49,7 @@ def entries(content: bytes, called: str) -> dict[str, bytes]:
             found = _unpacked(archive, called)
     except RenderError:
         raise  # is a ValueError, and says more
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError):
+    except _DAMAGED:
         raise RenderError([f"{called} is damaged; open it in Word and save it again"]) from None
     _check_parts(found, called)
     return found

@@ -299,7 +299,18 @@ def locked() -> bytes:
 ENTITY = b'<!DOCTYPE w:document [<!ENTITY x SYSTEM "file:///etc/passwd">]>'
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600
 DEEP = "<w:tbl><w:tr><w:tc>" * 300 + "<w:p/>" + "</w:tc></w:tr></w:tbl>" * 300
+
+
+def packed_otherwise() -> bytes:
+    """In a way of packing that no Word uses."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr(zipfile.ZipInfo("word/document.xml"), bytes(range(256)) * 4, zipfile.ZIP_LZMA)
+    return out.getvalue()
+
+
 CUT = word_letter()[:20_000]
+DAMAGED_OTHERWISE = packed_otherwise().replace(packed_otherwise()[100:160], b"\xff" * 60)
 DAMAGED = word_letter().replace(word_letter()[3000:3400], b"\0" * 400)
 BAD: dict[str, tuple[bytes, str]] = {
     "nothing": (b"", "x.docx is empty; open it and save it as a Word document"),
@@ -315,6 +326,7 @@ BAD: dict[str, tuple[bytes, str]] = {
     "another ZIP": (zipped({"a.txt": "x"}), "x.docx is no Word file"),
     "half a file": (CUT, "x.docx is damaged; open it in Word and save it again"),
     "a damaged middle": (DAMAGED, "x.docx is damaged"),
+    "a damaged middle, packed otherwise": (DAMAGED_OTHERWISE, "x.docx is damaged"),
     "broken XML": (with_document(b"<w:document"), "x.docx is damaged"),
     "no words": (small("<w:p/>"), "there are no words in x.docx"),
     "a bomb": (bomb(), "x.docx unpacks to far more than a letter holds"),
