@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 
 from service.domain.personalisation import LEAVE_URL, Context, Expression, Tag, TagError, placeholder, split
+from service.rendering.problems import RenderError
 
 MARK = re.compile(r"bsmt([0-9]+)x")
 
@@ -22,9 +23,15 @@ class Placements:
         return "".join(piece if isinstance(piece, str) else self._mark(piece) for piece in pieces), errors
 
     def place(self, text: str, context: Context) -> str:
-        """The text with the placeholders of this context for marks."""
-        expressions = list(self._expressions)
-        return MARK.sub(lambda found: self._placeholder(expressions[int(found.group(1))], context), text)
+        """The text with the placeholders of this context for marks. Raises RenderError for a mark that is not ours."""
+        expressions = {str(number): one for number, one in enumerate(self._expressions)}
+
+        def show(found: re.Match[str]) -> str:
+            if (expression := expressions.get(found.group(1))) is None:
+                raise RenderError(["“bsmt…” with a number is how we mark places in the mail; write it another way"])
+            return self._placeholder(expression, context)
+
+        return MARK.sub(show, text)
 
     def leave_url(self, context: Context) -> str:
         """The placeholder of the reader's own leave link."""

@@ -118,6 +118,7 @@ def test_html_cannot_break_out_of_the_design() -> None:
         "[x](https://a.example/bsm%741e)",
         "bsmt\\_1e",
         "bsmt0x",
+        "bsmt<!--\n-->0x",
     ],
 )
 def test_text_spelled_like_a_placeholder_is_refused(text: str) -> None:
