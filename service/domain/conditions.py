@@ -10,13 +10,11 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from service.domain.personalisation import MAX_ERRORS, QUOTED, READER_FIELDS, TagError, did_you_mean, unquoted
+from service.domain.personalisation import BLANK, MAX_ERRORS, QUOTED, READER_FIELDS, TagError, did_you_mean, unquoted
 
 MAX_DEPTH = 3
 MAX_BLOCKS = 200
 """Blocks of one text. Each version of the text is put together piece by piece."""
-SPACE = " \t\n\r\v\f\u00a0\u3000\ufeff"
-"""What is no value: the freeze takes the same letters off, in SQL."""
 
 _BRACES = re.compile(r"\\(\{%|%\})|\{%|%\}")
 _WHOLE = re.compile(r"\{%((?:[^{}%\"'“\n]|%(?!\})|" + QUOTED + r")*)%\}")
@@ -87,7 +85,7 @@ class Template:
 
 def tidy(field: str, value: str | None) -> str:
     """A value as conditions compare it. Language tags are compared whatever their capitals: zh-hans is zh-Hans."""
-    bare = (value or "").strip(SPACE)
+    bare = (value or "").strip(BLANK)
     return bare.lower().replace("_", "-") if field == "language" else bare
 
 

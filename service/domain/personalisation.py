@@ -28,6 +28,12 @@ PLACEHOLDER = re.compile(r"bsmt[0-9]+e", re.IGNORECASE)
 MAX_ERRORS = 50
 
 _BIDI_AND_MARKS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
+BLANK = "".join(
+    letter
+    for letter in map(chr, range(1, 0x10000))
+    if letter.isspace() or letter in _BIDI_AND_MARKS or unicodedata.category(letter) in ("Cc", "Zl", "Zp")
+)
+"""Letters of which nothing is left in a mail. A value of them alone is none, also to the freeze, which takes them off in SQL."""
 QUOTED = r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|“[^”\n]*”'
 _TAG = re.compile(r"\{\{((?:[^{}\"'“\n]|" + QUOTED + r")*)\}\}")
 _BRACES = re.compile(r"\\(\{\{|\}\})|\{\{|\}\}")

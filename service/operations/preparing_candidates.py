@@ -9,9 +9,8 @@ from typing import Any
 
 from service.db import Transaction
 from service.domain.choosing import OTHER, Choice, cases_of, fallbacks
-from service.domain.conditions import SPACE
 from service.domain.outcomes import Reason
-from service.domain.personalisation import DATE_BYTES, ISO_DATE, LEAVE_URL, READER_FIELDS, TODAY, Tag
+from service.domain.personalisation import BLANK, DATE_BYTES, ISO_DATE, LEAVE_URL, READER_FIELDS, TODAY, Tag
 from service.settings import TOKEN_LENGTH, current
 
 READER_BYTES = 10_000
@@ -151,7 +150,7 @@ class Fields:
 
     def tidy(self, field: str) -> str:
         """The value as conditions compare it, as in `domain.conditions`."""
-        bare = f"btrim(coalesce({self.raw(field)}, ''), CAST({self.parameter(SPACE)} AS text))"
+        bare = f"btrim(coalesce({self.raw(field)}, ''), CAST({self.parameter(BLANK)} AS text))"
         return f"replace(lower({bare}), '_', '-')" if field == "language" else bare
 
     def value(self, tag: Tag) -> str:
@@ -177,7 +176,7 @@ class Fields:
 
     def lacks(self, tag: Tag) -> str:
         """Whether the reader has no value for the tag; blanks are none, as they are to conditions."""
-        return f"btrim(coalesce({self.value(tag)}, ''), CAST({self.parameter(SPACE)} AS text)) = ''"
+        return f"btrim(coalesce({self.value(tag)}, ''), CAST({self.parameter(BLANK)} AS text)) = ''"
 
     def bytes(self, tags: tuple[Tag, ...], marker: str) -> str:
         """The most bytes that a reader's substitutions take: markers, and values after escaping."""

@@ -34,7 +34,7 @@ def test_a_condition_chooses_between_words() -> None:
     assert words('{% if language != "de" %}not German{% endif %}', language="de") == ""
 
 
-@pytest.mark.parametrize("nothing", ["", "  ", "\u00a0\t", "\u3000"])
+@pytest.mark.parametrize("nothing", ["", "  ", "\u00a0\t", "\u3000", "\u200e", "\u2003\u2029"])
 def test_an_empty_value_is_none(nothing: str) -> None:
     assert words(INLINE, organisation=nothing) == "Dear friend,"
     assert words('{% if office != "Shanghai" %}elsewhere{% endif %}', office=nothing) == "elsewhere"

@@ -312,13 +312,12 @@ def test_readers_without_a_value_for_a_tag_without_fallback_are_excluded_and_cou
     drain: Drain, sandbox: Sandbox
 ) -> None:
     newsletter = a_newsletter()
-    readers(
-        newsletter, people(3), names={"reader00001@readers.example": "Mei", "reader00002@readers.example": " \u3000"}
-    )
+    nothing = {"reader00002@readers.example": " \u3000", "reader00003@readers.example": "\u200e\u2003"}
+    readers(newsletter, people(4), names={"reader00001@readers.example": "Mei", **nothing})
     issue = an_issue(newsletter, "# News\n\nDear {{ first_name }}, hello.\n")
     scheduling.schedule(issue, actor="test")
     drain()
-    assert book(issue)["excluded"] == {"render_error": 2}
+    assert book(issue)["excluded"] == {"render_error": 3}
     assert "Dear Mei" in sandbox.messages("reader00001@readers.example")[0]["text"]
 
 

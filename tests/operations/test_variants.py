@@ -245,7 +245,7 @@ READER = st.fixed_dictionaries(
     {},
     optional={
         "language": st.sampled_from(["de", "DE-ch", "zh-TW", "zh", "fr", "en", " de ", "d", "zh_hant"]),
-        "organisation": st.sampled_from(["", " ", "\u3000", "Harbour", "0", "'; --"]),
+        "organisation": st.sampled_from(["", " ", "\u3000", "\u200e\u2003", "Harbour", "0", "'; --"]),
         "office": st.sampled_from(["Shanghai", " Shanghai", "shanghai", "x", ""]),
         "tracking": st.sampled_from(["agreed", "objected"]),
         "gone": st.just("yes"),
@@ -299,7 +299,7 @@ def _check_claim(claim: Claim, known_of: dict[int, dict[str, str]], ids: list[in
         for marker, value in personalization["substitutions"].items():
             text = text.replace(marker, value)
         if claim.content.language == "en":
-            assert ("Of " in text) == bool(known.get("organisation", "").strip(" \u3000"))
+            assert ("Of " in text) == bool(known.get("organisation", "").strip(" \u3000\u200e\u2003"))
             assert (", Shanghai." in text) == (known.get("office", "").strip() == "Shanghai")
         assert ("Deutsche" in text) == (claim.content.language == "de")
 
