@@ -1,26 +1,16 @@
 """Says before an issue is sent which of its tags have no value for some readers, and who they are. Changes nothing."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from service.db import Transaction, transaction
 from service.domain.personalisation import Tag
 from service.errors import NotFound
 from service.operations.preparing_candidates import Candidates, must_have
+from service.rendering.preflight.facts import Missing
 
 SAMPLE = 5
 _NOT_SUPPRESSED = "AND NOT EXISTS (SELECT FROM suppressions p WHERE p.email_key = s.email_key AND p.lifted_at IS NULL)"
-
-
-@dataclass(frozen=True)
-class Missing:
-    """A field without a default that `readers` of the audience lack, and the addresses of the first of them."""
-
-    field: str
-    readers: int
-    audience: int
-    sample: tuple[str, ...]
 
 
 def missing_values(issue_id: int, *, sample: int = SAMPLE) -> list[Missing]:

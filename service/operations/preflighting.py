@@ -14,11 +14,11 @@ from service.operations.authoring import Source
 from service.operations.authoring_variants import Looked, examine_all
 from service.operations.missing import missing_values
 from service.operations.preflight_facts import Outside, ask_outside
-from service.operations.preflight_readers import SAMPLE, of_readers
+from service.operations.preflight_readers import SAMPLE, longest_values, of_readers
 from service.operations.requests import MEDIA_ORIGIN
 from service.rendering.newsletter import Masthead, Picture, Rendered
 from service.rendering.preflight import checking, said
-from service.rendering.preflight.facts import Facts, Missing
+from service.rendering.preflight.facts import Facts
 from service.rendering.preflight.findings import Finding, merged, ordered
 from service.rendering.preflight.mail import Letterhead, Mail
 from service.rendering.variants import Text
@@ -82,7 +82,7 @@ def check_file(
         facts = replace(facts, unasked=(("the sender and the readers", "no newsletter was named"),))
     else:
         with transaction() as tx:
-            facts = of_readers(tx, row["id"], _needed(looked), audience={})
+            facts = of_readers(tx, row["id"], _needed(looked))
     heads = {one.name: _in_language(head, one.language) for one in looked}
     pages = [(one, one.examined.rendered) for one in looked]
     mails = [Mail.of(page, heads[one.name], one.markdown, facts.longest) for one, page in pages if page is not None]
@@ -134,14 +134,9 @@ def _gather(issue_id: int) -> tuple[dict[str, Any], Facts, dict[str, Mail], froz
             raise NotFound(f"There is no issue {issue_id}.")
         variants = _variants(tx, issue_id)
         tags = [tag for _language, rendered in variants.values() for tag in rendered.tags]
-        facts = of_readers(tx, row["newsletter_id"], tags, audience=row["audience"])
+        longest = longest_values(tx, row["newsletter_id"], tags, audience=row["audience"])
         fields = authoring.fields_of(tx, row["newsletter_id"])
-    facts = replace(
-        facts,
-        missing=tuple(
-            Missing(one.field, one.readers, one.audience, one.sample) for one in missing_values(issue_id, sample=SAMPLE)
-        ),
-    )
+    facts = Facts(missing=tuple(missing_values(issue_id, sample=SAMPLE)), longest=longest)
     head = _letterhead(dict(row))
     web_version = row["has_archive"] and row["in_archive"]
     mails = {

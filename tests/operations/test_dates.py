@@ -18,6 +18,7 @@ from service.domain.personalisation import ISO_DATE, Tag, TagError, on_day, plac
 from service.languages import format_day
 from service.operations import missing, scheduling
 from service.operations.authoring import Source
+from service.rendering.preflight.facts import Missing
 from service.settings import Settings
 from tests.builders import a_newsletter, an_issue, people, readers
 from tests.conftest import Sandbox
@@ -162,10 +163,8 @@ def test_who_lacks_a_value_is_counted_and_named_where_their_own_variant_asks(dat
     issue = issue_of(newsletter, Source(text, Path("/x")))
     found = {one.field: one for one in missing.missing_values(issue, sample=2)}
     assert found == {
-        "first_name": missing.Missing(
-            "first_name", 4, 5, ("reader00001@readers.example", "reader00002@readers.example")
-        ),
-        "renewal": missing.Missing("renewal", 1, 5, ("reader00001@readers.example",)),
+        "first_name": Missing("first_name", 4, 5, ("reader00001@readers.example", "reader00002@readers.example")),
+        "renewal": Missing("renewal", 1, 5, ("reader00001@readers.example",)),
     }
     with transaction() as tx:
         assert tx.execute("SELECT count(*) FROM deliveries").scalar_one() == 0, "asking changes nothing"
