@@ -14,6 +14,7 @@ from service.settings import Settings
 from tests.builders import a_newsletter, an_issue, readers
 from tests.clients.pictures import drawing, saved
 from tests.conftest import Sandbox
+from tests.operations.test_variants import issue_of
 
 NAMES = {"mei@readers.example": "Mei & <b>", "omar@readers.example": ""}
 TEXT = '# News for {{ first_name | default: "you" }}\n\nDear {{ first_name }},\n\nread [it](https://www.example.com/?n={{ first_name | default: "x" }}).\n'
@@ -103,12 +104,8 @@ def test_a_file_is_shown_for_a_reader_of_the_newsletter_and_keeps_nothing(
 def test_a_variant_is_found_by_its_name_or_by_the_readers_language(
     newsletter: int, sql: Callable[..., list[Any]]
 ) -> None:
-    issue = an_issue(newsletter, TEXT)
-    sql(
-        """INSERT INTO variants (issue_id, position, name, language, subject, preheader, html, text, tags)
-           SELECT issue_id, 1, 'de', 'de', 'Neues', preheader, html, text, tags FROM variants WHERE issue_id = %s""",
-        issue,
-    )
+    german = Source("# Neues\n\nHallo.\n", Path("/x"))
+    issue = issue_of(newsletter, Source(TEXT, Path("/x"), versions={"de": german}))
     assert previewing.preview_issue(issue, variant="de").mail.subject == "Neues"
     assert previewing.preview_issue(issue).variant == "en"
     sql("UPDATE subscribers SET language = 'de' WHERE normalised_address = 'mei@readers.example'")
