@@ -7,6 +7,7 @@ import click
 from service import settings
 from service.cli.frame import command, fail, plain, say
 from service.cli.groups import root
+from service.cli.issue import show_draft
 from service.cli.versions import source_of, versions_option
 from service.clients import chromium
 from service.errors import Invalid
@@ -54,14 +55,9 @@ def preview(target: str, reader: str | None, variant: str | None, newsletter: st
         with database(settings.load()):
             found = previewing.preview_issue(int(target), reader=reader, variant=variant)
     else:
-        found = _of_file(
-            source_of(Path(target), versions),
-            newsletter,
-            reader=reader,
-            variant=variant,
-            subject=subject,
-            fields=fields,
-        )
+        source = source_of(Path(target), versions)
+        found = _of_file(source, newsletter, reader=reader, variant=variant, subject=subject, fields=fields)
+        show_draft(source)
     for field in found.missing:
         say(f"[yellow]![/yellow] No value and no default for {plain(field)}: whoever lacks it gets no copy.")
     for warning in found.warnings:

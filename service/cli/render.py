@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -12,10 +13,9 @@ from service.cli.groups import root
 from service.cli.issue import show_draft
 from service.cli.preview import check_places, draw, file_option, screenshot_option, write
 from service.cli.versions import source_of, source_paths, versions_option
-from service.operations import authoring, sources
+from service.operations import authoring
 from service.operations.authoring import Source
 from service.operations.authoring_variants import Variant, all_warnings
-from service.rendering.newsletter import Masthead
 from service.rendering.web_version import put
 
 
@@ -39,16 +39,12 @@ def render(file: Path, output: Path | None, text_output: Path | None, subject: s
     settings.configure(settings.load())
     check_places(file, output, text_output)
     source = source_of(file, versions)
-    # With an archive, for the text may ask for one; no page of it is known, so that its line is not shown and notes stay in the mail.
-    masthead = Masthead(
-        name="Your newsletter",
-        sender_name="Your newsletter",
-        postal_address="Your postal address",
+    masthead = replace(
+        authoring.NO_NEWSLETTER,
         designs=settings.current().designs,
         design=design,
         brand_colour=brand_colour,
         language=language,
-        has_archive=True,
     )
     variants = authoring.render_variants(
         source, masthead, subject=subject, fields=frozenset(fields), keep_pictures=False
@@ -79,10 +75,7 @@ def _name(one: Variant) -> str:
 
 def _shown(one: Variant, source: Source) -> str:
     """A variant's HTML, to be looked at: with the pictures that came inside the texts."""
-    page = authoring.without_reader(one.rendered, put(one.rendered.html, None))
-    for text in (source, *source.versions.values()):
-        page = sources.shown(page, text.pictures, text.folder)
-    return page
+    return authoring.with_pictures(authoring.without_reader(one.rendered, put(one.rendered.html, None)), source)
 
 
 def _write(one: Variant, source: Source, output: Path | None, text_output: Path | None, *, named: bool) -> None:

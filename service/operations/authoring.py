@@ -213,6 +213,11 @@ def read_source(path: Path) -> Source:
     return Source(draft.markdown, path.parent, draft)
 
 
+NO_NEWSLETTER = Masthead("Your newsletter", "Your newsletter", "Your postal address", has_archive=True)
+"""Stands in where none is named. With an archive, for the text may ask for one; as no page of it is known, its line is not shown
+and notes stay in the mail."""
+
+
 def masthead_of(row: Mapping[str, Any]) -> Masthead:
     """What of a newsletter shows in each of its mails."""
     return Masthead(
@@ -282,14 +287,6 @@ def _texts(
     return texts, picture
 
 
-def render_source(
-    source: Source, masthead: Masthead, *, subject: str | None, fields: frozenset[str], keep_pictures: bool
-) -> Rendered:
-    """What readers get of whom nothing is known, with the warnings about all variants. Raises Invalid with every problem."""
-    variants = render_variants(source, masthead, subject=subject, fields=fields, keep_pictures=keep_pictures)
-    return replace(variants[0].rendered, warnings=all_warnings(variants))
-
-
 def _picture(source: Source, name: str, *, keep: bool) -> Picture:
     """A picture that came with the text or lies beside it; never one from elsewhere on this machine."""
     path = (source.folder / PurePosixPath(name)).resolve()
@@ -340,6 +337,13 @@ def without_reader(rendered: Rendered, text: str) -> str:
         shown = "#leave" if tag.field == LEAVE_URL else resolve(tag, None)
         text = text.replace(tag.placeholder, f"[{tag.field}]" if shown is None else shown)
     return text.replace(MEDIA_ORIGIN, "file://")
+
+
+def with_pictures(page: str, source: Source) -> str:
+    """A rendered page, to be looked at, with the pictures that came inside the texts."""
+    for text in (source, *source.versions.values()):
+        page = incoming.shown(page, text.pictures, text.folder)
+    return page
 
 
 def _newsletter(tx: Transaction, newsletter_id: int) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from service.operations.missing import missing_values
 from service.operations.preflight_facts import Outside, ask_outside
 from service.operations.preflight_readers import SAMPLE, longest_values, of_readers
 from service.operations.requests import MEDIA_ORIGIN
-from service.rendering.newsletter import Masthead, Picture, Rendered
+from service.rendering.newsletter import Picture, Rendered
 from service.rendering.preflight import checking, said
 from service.rendering.preflight.facts import Facts
 from service.rendering.preflight.findings import Finding, merged, ordered
@@ -84,6 +84,8 @@ def check_file(
         with transaction() as tx:
             facts = of_readers(tx, row["id"], _needed(looked))
     heads = {one.name: _in_language(head, one.language) for one in looked}
+    if row is None:
+        looked = [_without_page(one) for one in looked]
     pages = [(one, one.examined.rendered) for one in looked]
     mails = [Mail.of(page, heads[one.name], one.markdown, facts.longest) for one, page in pages if page is not None]
     if mails:
@@ -174,11 +176,17 @@ def _without_web_version(rendered: Rendered) -> Rendered:
     return replace(rendered, html=put(rendered.html, None), text=put(rendered.text, None))
 
 
+def _without_page(one: Looked) -> Looked:
+    rendered = one.examined.rendered
+    if rendered is None:
+        return one
+    return replace(one, examined=replace(one.examined, rendered=_without_web_version(rendered)))
+
+
 def _letterhead(row: Mapping[str, Any] | None) -> Letterhead:
     leave_url = f"{current().public_url}/u/{'x' * TOKEN_LENGTH}"
     if row is None:
-        masthead = Masthead("Your newsletter", "Your newsletter", "Your postal address")
-        return Letterhead(masthead, leave_url, tracked=True)
+        return Letterhead(authoring.NO_NEWSLETTER, leave_url, tracked=True)
     return Letterhead(
         authoring.masthead_of(row),
         leave_url,

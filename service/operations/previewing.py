@@ -3,7 +3,7 @@ mail but the leave link, which leads nowhere: to look at a mail must not make an
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,13 +19,11 @@ from service.operations.authoring import Source
 from service.operations.authoring_variants import all_warnings
 from service.operations.requests import MEDIA_ORIGIN
 from service.rendering.mime import Mail, raw
-from service.rendering.newsletter import Masthead
 from service.rendering.web_version import put
 from service.settings import current
 
 _STORED = re.compile(rf"{re.escape(MEDIA_ORIGIN)}/([0-9a-f]{{64}})")
 _NOBODY = ("", "reader@reader.invalid")
-_PLACEHOLDERS = Masthead("Your newsletter", "Your newsletter", "Your postal address")
 _READER = """
     SELECT s.address, s.first_name, s.last_name, s.language, s.attributes FROM subscribers s
     WHERE s.normalised_address = :address AND EXISTS (
@@ -106,14 +104,20 @@ def preview_source(
 ) -> Preview:
     """The copy of a file; keeps nothing. Without a newsletter, and then without servers, for nobody in particular. Raises Invalid
     with every problem, and NotFound."""
-    newsletter: dict[str, Any] = {"slug": "newsletter", **vars(_PLACEHOLDERS), "sender_address": None, "reply_to": None}
-    masthead, person = _PLACEHOLDERS, None
+    newsletter: dict[str, Any] = {
+        "slug": "newsletter",
+        **vars(authoring.NO_NEWSLETTER),
+        "sender_address": None,
+        "reply_to": None,
+    }
+    masthead, person, page = authoring.NO_NEWSLETTER, None, None
     if newsletter_id is not None:
         with transaction() as tx:
             newsletter = dict(tx.execute("SELECT * FROM newsletters WHERE id = :id", id=newsletter_id).mappings().one())
             fields |= authoring.fields_of(tx, newsletter_id)
             person = _person(tx, newsletter_id, reader)
         masthead = authoring.masthead_of(newsletter)
+        page = f"{current().public_url}/n/{newsletter['slug']}/archive" if masthead.has_archive else None
     elif reader is not None:
         raise Invalid("A reader belongs to a newsletter. Name it with --newsletter.")
     variants = authoring.render_variants(source, masthead, subject=subject, fields=fields, keep_pictures=False)
@@ -127,9 +131,9 @@ def preview_source(
         )
         for one in variants
     ]
-    page = f"{current().public_url}/n/{newsletter['slug']}/archive" if masthead.has_archive else None
     chosen = _choose(versions, variant, person)
-    return _preview(chosen, newsletter, _written(source, chosen), person, page, all_warnings(variants))
+    found = _preview(chosen, newsletter, _written(source, chosen), person, page, all_warnings(variants))
+    return replace(found, html=authoring.with_pictures(found.html, source))
 
 
 def _version(

@@ -7,6 +7,7 @@ import pytest
 
 from tests.cli.commands import Commands
 from tests.conftest import CHROMIUM, Sandbox, missing
+from tests.rendering.word import word_letter
 
 
 def test_a_file_needs_no_servers(broadsheet: Commands, folder: Path) -> None:
@@ -20,6 +21,24 @@ def test_a_file_needs_no_servers(broadsheet: Commands, folder: Path) -> None:
     assert broadsheet("preview", folder / "letter.md").succeeded().out.startswith("<!DOCTYPE html")
     source = broadsheet("preview", folder / "letter.md", "--source").succeeded().out
     assert source == (folder / "letter.md").read_text() + "\n"
+
+
+def test_notes_on_the_web_version_need_no_newsletter_to_be_looked_at(broadsheet: Commands, folder: Path) -> None:
+    (folder / "web.md").write_text("---\nsubject: News\nnotes: web\n---\n\nWords.[^a]\n\n[^a]: The note.\n")
+    for command in ("preview", "render"):
+        page = broadsheet(command, folder / "web.md").succeeded().out
+        assert "The note." in page, command
+        assert "web-version" not in page, command
+    found = broadsheet("preflight", folder / "web.md", "--no-network", "--json").succeeded().json
+    assert found["blocks"] == 0
+
+
+def test_a_letter_in_word_is_shown_with_its_pictures(broadsheet: Commands, tmp_path: Path) -> None:
+    (tmp_path / "letter.docx").write_bytes(word_letter())
+    ended = broadsheet("preview", tmp_path / "letter.docx", "--field", "office").succeeded()
+    assert "the first row became the table's head" in ended.err
+    assert ended.out.count('src="data:image/png') == 2
+    assert "file://" not in ended.out
 
 
 def test_a_reader_of_nothing_is_refused(broadsheet: Commands, folder: Path) -> None:
