@@ -36,9 +36,8 @@ class _Open:
 class _Page(HTMLParser):
     """Reads a layout; in Outlook's comments by itself, whose tags may open in one and close in the next."""
 
-    def __init__(self, first_line: int = 1, outlook: bool = False) -> None:
+    def __init__(self) -> None:
         super().__init__(convert_charrefs=False)
-        self._first_line, self._is_outlook = first_line, outlook
         self.faults: list[Fault] = []
         self.opened: list[_Open] = []
         self.placed: set[str] = set()
@@ -48,7 +47,7 @@ class _Page(HTMLParser):
 
     @property
     def _line(self) -> int:
-        return self._first_line + self.getpos()[0] - 1
+        return self.getpos()[0]
 
     def _fault(self, text: str, line: int | None = None) -> None:
         self.faults.append(Fault(LAYOUT, self._line if line is None else line, text))
@@ -146,7 +145,7 @@ def check(layout: str) -> list[Fault]:
     page = _Page()
     page.feed(layout)
     page.close()
-    outlook = _Page(outlook=True)
+    outlook = _Page()
     outlook.feed(page.outlook_markup)
     outlook.close()
     faults = [*page.faults, *outlook.faults, *_slots(layout, page.placed), *_frame(layout, page)]
