@@ -13,7 +13,7 @@ from rich.text import Text
 from service import settings
 from service.cli.frame import as_json, command, screen, show_json
 from service.cli.groups import root
-from service.cli.versions import source_of, versions_option
+from service.cli.versions import names_issue, source_of, versions_option
 from service.errors import Invalid
 from service.operations import preflighting
 from service.operations.preflighting import Blocked, Report
@@ -51,7 +51,7 @@ def preflight(
     """
     chosen = settings.load()
     path = Path(what)
-    if what.isdecimal() and not path.exists():
+    if names_issue(what):
         if newsletter or fields or versions:
             raise Invalid("--newsletter, --field and --version are for a file; an issue has its own.")
         named: dict[str, Any] = {"issue": int(what)}

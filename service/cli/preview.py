@@ -8,7 +8,7 @@ from service import settings
 from service.cli.frame import command, fail, plain, say
 from service.cli.groups import root
 from service.cli.issue import show_draft
-from service.cli.versions import source_of, versions_option
+from service.cli.versions import names_issue, source_of, versions_option
 from service.clients import chromium
 from service.errors import Invalid
 from service.operations import authoring, previewing
@@ -49,7 +49,9 @@ def preview(target: str, reader: str | None, variant: str | None, newsletter: st
             wants_source: bool, versions: tuple[str, ...], folder: Path | None) -> None:  # fmt: skip
     """Show an issue, or a file, as one reader's mail; sends nothing. The leave link leads nowhere."""
     settings.configure(settings.load())
-    is_issue = target.isdigit() and not Path(target).exists()
+    is_issue = names_issue(target)
+    if is_issue and (newsletter or subject or fields or versions):
+        raise Invalid("--newsletter, --subject, --field and --version are for a file; an issue has its own.")
     check_places(None if is_issue else Path(target), output, text_output, mime_output)
     if is_issue:
         with database(settings.load()):

@@ -1,4 +1,4 @@
-"""`--version de=letter.de.md`: the other languages of an issue, as several commands take them."""
+"""What several commands take: an issue by its number or a file, and `--version de=letter.de.md`, its other languages."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +17,11 @@ versions_option: Callable[[Any], Any] = click.option(
     metavar="LANGUAGE=FILE",
     help="The same issue in another language; may be given again. Readers get theirs, else the main file.",
 )
+
+
+def names_issue(what: str) -> bool:
+    """Whether a number names an issue, and no file that is called so."""
+    return what.isdecimal() and not Path(what).exists()
 
 
 def source_of(file: Path, versions: tuple[str, ...]) -> Source:

@@ -46,6 +46,11 @@ def test_a_reader_of_nothing_is_refused(broadsheet: Commands, folder: Path) -> N
     assert said == ["A reader belongs to a newsletter. Name it with --newsletter."]
 
 
+def test_what_is_for_a_file_is_refused_for_an_issue(broadsheet: Commands) -> None:
+    for given in (("--newsletter", "monthly"), ("--subject", "x"), ("--field", "office"), ("--version", "de=x.md")):
+        assert "are for a file" in broadsheet("preview", 12, *given).refused()[0]
+
+
 def test_nothing_is_written_over(broadsheet: Commands, folder: Path) -> None:
     for arguments in (("-o", folder / "letter.md"), ("--text", folder / "x", "--mime", folder / "x")):
         assert "a file of its own" in broadsheet("preview", folder / "letter.md", *arguments).refused()[0]
