@@ -2,7 +2,7 @@
 mail but the leave link, which leads nowhere: to look at a mail must not make anybody leave."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -10,13 +10,13 @@ from typing import Any
 from service.clients import media
 from service.db import Transaction, transaction
 from service.domain.addresses import AddressError, normalise
-from service.domain.choosing import Alternative, Choice, choose
+from service.domain.choosing import Choice, choose
 from service.domain.personalisation import LEAVE_URL, READER_FIELDS, TODAY, Tag, resolve
 from service.errors import Invalid, NotFound
 from service.languages import format_day
 from service.operations import authoring
 from service.operations.authoring import Source
-from service.operations.authoring_variants import all_warnings
+from service.operations.authoring_variants import Variant, all_warnings
 from service.operations.requests import MEDIA_ORIGIN
 from service.rendering.mime import Mail, raw
 from service.rendering.web_version import put
@@ -76,16 +76,7 @@ def preview_issue(issue_id: int, *, reader: str | None = None, variant: str | No
             "SELECT name, language, conditions, subject, html, text, tags FROM variants WHERE issue_id = :issue ORDER BY position",
             issue=issue_id,
         ).all()
-        versions = [
-            _version(
-                row.name,
-                row.language,
-                row.conditions,
-                (row.subject, row.html, row.text),
-                tuple(Tag.from_json(tag) for tag in row.tags),
-            )
-            for row in rows
-        ]
+        versions = [_frozen(row) for row in rows]
         person = _person(tx, issue["newsletter_id"], reader)
     page = f"{current().public_url}/n/{issue['slug']}/{issue_id}" if issue["is_on_web"] else None
     chosen = _choose(versions, variant, person)
@@ -121,29 +112,20 @@ def preview_source(
     elif reader is not None:
         raise Invalid("A reader belongs to a newsletter. Name it with --newsletter.")
     variants = authoring.render_variants(source, masthead, subject=subject, fields=fields, keep_pictures=False)
-    versions = [
-        _version(
-            one.name,
-            one.language,
-            one.alternatives,
-            (one.rendered.subject, one.rendered.html, one.rendered.text),
-            one.rendered.tags,
-        )
-        for one in variants
-    ]
-    chosen = _choose(versions, variant, person)
+    chosen = _choose([_rendered(one) for one in variants], variant, person)
     found = _preview(chosen, newsletter, _written(source, chosen), person, page, all_warnings(variants))
     return replace(found, html=authoring.with_pictures(found.html, source))
 
 
-def _version(
-    name: str,
-    language: str,
-    alternatives: Iterable[Alternative],
-    parts: tuple[str, str, str],
-    tags: tuple[Tag, ...],
-) -> _Version:
-    return _Version(name, Choice(language, tuple(alternatives)), *parts, tags)
+def _frozen(row: Any) -> _Version:
+    tags = tuple(Tag.from_json(tag) for tag in row.tags)
+    return _Version(row.name, Choice(row.language, tuple(row.conditions)), row.subject, row.html, row.text, tags)
+
+
+def _rendered(variant: Variant) -> _Version:
+    page = variant.rendered
+    choice = Choice(variant.language, tuple(variant.alternatives))
+    return _Version(variant.name, choice, page.subject, page.html, page.text, page.tags)
 
 
 def _written(source: Source, version: _Version) -> str:
