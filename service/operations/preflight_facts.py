@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from email.message import EmailMessage
-from email.utils import localtime, make_msgid
+from email.utils import format_datetime, localtime, make_msgid
 
 from service.clients import dns, links, spam
 from service.clients.dns import Resolver
 from service.clients.link_cache import LinkCache
+from service.rendering import mime
 from service.rendering.preflight import links as link_rules
 from service.rendering.preflight.facts import Answer, Domain, Facts, Spam
 from service.rendering.preflight.mail import Mail
@@ -56,22 +56,25 @@ def _with_domain(facts: Facts, name: str, resolver: Resolver) -> tuple[Facts, Do
 
 def _with_spam(facts: Facts, mails: Sequence[Mail]) -> Facts:
     try:
-        opinions = [spam.ask(raw(mail)) for mail in mails]
+        opinions = [spam.ask(_raw(mail)) for mail in mails]
     except spam.NotAsked as reason:
         return replace(facts, unasked=(*facts.unasked, ("the spam filter", str(reason))))
     worst = max(opinions, key=lambda opinion: opinion.points)
     return replace(facts, spam=Spam(worst.points, worst.required, worst.reasons))
 
 
-def raw(mail: Mail) -> bytes:
-    """The mail as it would arrive, for a filter to read."""
-    message = EmailMessage()
-    message["From"] = mail.head.sender_address or "news@newsletter.invalid"
-    message["To"] = "reader@reader.invalid"
-    message["Subject"] = " ".join(mail.subject.split())
-    message["Date"] = localtime()
-    message["Message-ID"] = make_msgid(domain="newsletter.invalid")
-    message["List-Unsubscribe"] = f"<{mail.head.leave_url}>"
-    message.set_content(mail.text)
-    message.add_alternative(mail.html, subtype="html")
-    return message.as_bytes()
+def _raw(mail: Mail) -> bytes:
+    """The mail as it would arrive, for a filter to read: with what the provider adds."""
+    head = mail.head
+    sent = mime.Mail(
+        sender=(head.masthead.sender_name, head.sender_address or "news@newsletter.invalid"),
+        reader=("", "reader@reader.invalid"),
+        reply_to=head.reply_to,
+        subject=mail.subject,
+        text=mail.text,
+        html=mail.html,
+        leave_url=head.leave_url,
+        list_id="<newsletter.invalid>",
+    )
+    added = f"Date: {format_datetime(localtime())}\r\nMessage-ID: {make_msgid(domain='newsletter.invalid')}\r\n"
+    return added.encode() + mime.raw(sent)

@@ -1,6 +1,7 @@
 """Preflight of issues: readers counted, every version looked at, and a send that is stopped or let through with a reason."""
 
 from collections.abc import Callable
+from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,22 @@ def test_an_attribute_is_counted_among_the_readers_of_the_import_alone(database:
     )
     issue = an_issue(newsletter, f"{LETTER}\nYour office: {{{{ office }}}}.\n", audience={"import": imported})
     assert "1 of 2 readers have no office" in found(check_issue(issue, network=False), "value-missing")[0].text
+
+
+def test_a_spam_filter_reads_the_mail_as_it_would_arrive(
+    database: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "spamassassin"
+    program.write_text(
+        f"#!/bin/sh\ncat > {tmp_path}/read.eml\necho 'Content analysis details:   (1.3 points, 5.0 required)'\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    check_file(Source(LETTER, tmp_path), network=False)
+    mail = message_from_bytes((tmp_path / "read.eml").read_bytes(), policy=policy.default)
+    assert [part.get_content_type() for part in mail.iter_parts()] == ["text/plain", "text/html"]
+    for header in ("Date", "Message-ID", "From", "To", "List-Id", "List-Unsubscribe", "List-Unsubscribe-Post"):
+        assert mail[header], header
 
 
 def test_a_send_that_nobody_would_get_is_stopped(database: Settings) -> None:
