@@ -55,7 +55,7 @@ def test_the_whole_letter_comes_through() -> None:
     assert found.title == "Data Letter 数据通讯, March"
     assert lines[0] == "# Data Letter 数据通讯, March"
     assert lines[2] == 'Dear {{ first_name | default: "reader" }},'
-    assert [line[3:] for line in lines if line.startswith("## ")] == [*(name for name, _ in SECTIONS), "Your contacts"]
+    assert [line[3:] for line in lines if line.startswith("## ")] == [*(name for name, _ in SECTIONS), "Whom to ask"]
     assert [line[4:] for line in lines if line.startswith("### ")] == [
         title for _, titles in SECTIONS for title in titles
     ]

@@ -98,7 +98,7 @@ def _letter() -> bytes:
                 _refer(paragraph, note)
             _runs(paragraph, " and goes on in ", ("bold", "b"), ", in ", ("italic", "i"), " and in plain letters.")
             _extras(document, number)
-    document.add_heading("Your contacts", 1)
+    document.add_heading("Whom to ask", 1)
     _cards(document)
     return _with_notes(_saved(document), {n: _note_xml(n) for n in range(1, NOTES + 1)})
 
