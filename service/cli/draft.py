@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 
 import click
 
-from service.cli.frame import command, fail, plain, say
+from service.cli.frame import command, counted, fail, plain, say
 from service.cli.groups import root
 from service.cli.issue import show_draft
 from service.errors import Invalid
@@ -30,7 +30,7 @@ def draft(file: str, output: Path | None, force: bool) -> None:
         click.echo(source.markdown, nl=False)
         if source.pictures:
             say(
-                f"[yellow]![/yellow] {_count(len(source.pictures))} inside: with -o they are written beside the Markdown."
+                f"[yellow]![/yellow] {counted(len(source.pictures), 'picture')} inside: with -o they are written beside the Markdown."
             )
         return
     if output.suffix.lower() not in (".md", ".markdown"):
@@ -38,7 +38,7 @@ def draft(file: str, output: Path | None, force: bool) -> None:
     written = {output: source.markdown.encode(), **_pictures(source, output.parent)}
     _write(written, None if file == "-" else Path(file), force)
     show_draft(source)
-    pictures = f", with {_count(len(written) - 1)} beside it" if len(written) > 1 else ""
+    pictures = f", with {counted(len(written) - 1, 'picture')} beside it" if len(written) > 1 else ""
     say(f"{plain(str(output))} written{pictures}. Read it, then: `broadsheet render {plain(output.name)} -o look.html`")
 
 
@@ -90,7 +90,3 @@ def _write(files: dict[Path, bytes], original: Path | None, force: bool) -> None
 def _holds(path: Path, content: bytes) -> bool:
     """Whether a file holds exactly this already."""
     return path.is_file() and path.stat().st_size == len(content) and path.read_bytes() == content
-
-
-def _count(number: int) -> str:
-    return f"{number} picture{'' if number == 1 else 's'}"
