@@ -158,7 +158,7 @@ class _Reader:
     def _cut(self, line: str, number: int) -> Iterator[tuple[bool, str]]:
         """The line's words and the insides of its tags, in turn."""
         words, position = "", 0
-        while found := _BRACES.search(line, position):
+        while len(self._errors) < MAX_ERRORS and (found := _BRACES.search(line, position)):
             words += line[position : found.start()]
             position = found.end()
             if found.group(1):

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from service.clients import media_pictures
 from tests.cli.commands import Commands
 from tests.conftest import Sandbox
 from tests.rendering.word import drawing, paragraph, png, small, text
@@ -57,7 +58,8 @@ def test_a_word_letter_becomes_an_issue_with_its_pictures_kept(
     (folder / "letter.docx").write_bytes(small(body, media={"a.png": png(21, 21)}))
     ended = broadsheet("issue", "create", folder / "letter.docx", "--newsletter", newsletter, "--json").succeeded()
     assert ended.json["issue"]["subject"] == "News"
-    assert (cli_home / "media" / hashlib.sha256(png(21, 21)).hexdigest()).read_bytes() == png(21, 21)
+    kept = media_pictures.prepare(png(21, 21), called="a.png").content
+    assert (cli_home / "media" / hashlib.sha256(kept).hexdigest()).read_bytes() == kept
 
 
 def test_a_text_with_faults_creates_no_issue(broadsheet: Commands, folder: Path, newsletter: str) -> None:

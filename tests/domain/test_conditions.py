@@ -1,5 +1,7 @@
 """Conditional blocks: what an author may write, what each reader's words are, and what is refused, with its line."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -111,8 +113,10 @@ def test_what_cannot_be_understood_is_refused_with_its_line_and_what_to_do(text:
 
 
 def test_a_wall_of_signs_is_refused_quickly() -> None:
+    started = time.process_time()
     assert 0 < len(parse("{% if \n" * 100_000, ()).errors) <= 51
-    assert len(parse("{% a " * 100_000, ()).errors) > 0
+    assert 0 < len(parse("{% a " * 100_000, ()).errors) <= 51
+    assert time.process_time() - started < 5
 
 
 def test_each_condition_is_known_once_with_the_line_that_asks_it_first() -> None:
