@@ -23,3 +23,7 @@ class Conflict(BroadsheetError):
 
 class RetryLater(BroadsheetError):
     """Nothing is wrong with the request; the outside is not ready for it."""
+
+
+class Forbidden(BroadsheetError):
+    """Whoever asks may not have this done."""

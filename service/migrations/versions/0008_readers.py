@@ -1,0 +1,12 @@
+"""Finding readers, and imports that run in the background and can be undone."""
+
+revision = "0008"
+down_revision = "0007"
+
+
+def upgrade() -> None:
+    """Nothing yet."""
+
+
+def downgrade() -> None:
+    """Nothing yet."""
