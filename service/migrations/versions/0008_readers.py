@@ -1,4 +1,4 @@
-"""Finding readers, and imports that run in the background and can be undone."""
+"""Finding readers: what a search over a million of them is answered from."""
 
 revision = "0008"
 down_revision = "0007"
