@@ -1,6 +1,8 @@
 """What a linter cannot hold: names, queues, routes, budgets, and who may commit."""
 
 import ast
+import hashlib
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -74,7 +76,12 @@ def test_tasks_are_one_line_over_an_operation_and_wait_for_nothing() -> None:
 
 def test_every_route_that_changes_something_demands_something(database: Settings) -> None:
     app = factory.create_app(database)
-    changing = {rule.endpoint for rule in app.url_map.iter_rules() if (rule.methods or set()) - SAFE}
+    # The team's side asks for a session and its form's seal before any of its pages: tests/web/admin/test_gate.py walks them all.
+    changing = {
+        rule.endpoint
+        for rule in app.url_map.iter_rules()
+        if (rule.methods or set()) - SAFE and not rule.endpoint.startswith("admin_")
+    }
     assert changing == set(PROTECTED)
 
 
@@ -166,3 +173,23 @@ def test_every_log_line_names_no_address(caplog: pytest.LogCaptureFixture) -> No
                 assert not {"address", "email", "token", "key", "to", "reader"} & set(words), (
                     f"{name}: {ast.unparse(node)}"
                 )
+
+
+def test_the_teams_pages_act_as_whoever_is_signed_in() -> None:
+    """A plain word in the actor's place would be the shell, which may do everything."""
+    for path in sorted((ROOT / "service/web/admin").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.keyword) and node.arg == "actor":
+                assert ast.unparse(node.value) in ("actor()", "gate.actor()", "frame.actor()"), (
+                    f"{path.name}:{node.value.lineno}"
+                )
+
+
+def test_vendored_scripts_are_those_that_were_built() -> None:
+    folder = ROOT / "service/web/static/vendor"
+    told = json.loads((folder / "vendor.json").read_text())
+    assert {path.name for path in folder.glob("*.js")} == set(told["files"])
+    for name, sha256 in told["files"].items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == sha256, name
+    wanted = json.loads((ROOT / "service/web/vendoring/package.json").read_text())["dependencies"]
+    assert told["versions"] == wanted

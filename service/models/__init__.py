@@ -16,9 +16,10 @@ from service.models.event import Event, Payload
 from service.models.importing import Import, ImportedRow
 from service.models.issue import Cohort, Issue, Variant
 from service.models.newsletter import Newsletter, NewsletterWording
+from service.models.operator import Membership, Operator, OperatorSession
 from service.models.signup import Link, LinkRequest, Mail, Signup
 from service.models.subscriber import AddressChange, LeaveReason, Subscriber, Subscription
-from service.models.upkeep import AuditEntry, Duty, Installation, Operator
+from service.models.upkeep import AuditEntry, Duty, Installation
 
 __all__ = [
     "AddressChange",
@@ -44,9 +45,11 @@ __all__ = [
     "Link",
     "LinkRequest",
     "Mail",
+    "Membership",
     "Newsletter",
     "NewsletterWording",
     "Operator",
+    "OperatorSession",
     "Payload",
     "RemovedConsentRecord",
     "Signup",

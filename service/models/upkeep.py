@@ -1,4 +1,4 @@
-"""The installation itself: its identity, its recurring duties, its operators, and what they did."""
+"""The installation itself: its identity, its recurring duties, and what was decided."""
 
 from datetime import datetime
 
@@ -32,19 +32,6 @@ class Duty(Base):
     last_ok_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     last_error: Mapped[str | None]
     last_error_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-
-
-class Operator(Base):
-    """A member of the staff."""
-
-    __tablename__ = "operators"
-    __table_args__ = (CheckConstraint("role IN ('owner', 'editor', 'approver', 'analyst')", name="role"),)
-
-    id: Mapped[Id]
-    address: Mapped[str] = mapped_column(unique=True)
-    name: Mapped[str]
-    role: Mapped[str]
-    created_at: Mapped[CreatedAt]
 
 
 class AuditEntry(Base):

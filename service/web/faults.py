@@ -6,8 +6,10 @@ from flask import Flask, Response, jsonify, request
 from sqlalchemy.exc import DataError, DBAPIError
 from werkzeug.exceptions import HTTPException
 
-from service.errors import Conflict, Invalid, NotFound, RetryLater
+from service.errors import Conflict, Forbidden, Invalid, NotFound, RetryLater
 from service.languages import mark, translation
+from service.web.admin import frame as admin
+from service.web.admin import gate
 from service.web.frame import gettext, language, page
 
 log = structlog.get_logger(__name__)
@@ -48,6 +50,26 @@ _WORDS = {
 }
 """Status → what has happened, and what to do. 500 does not say that nothing was changed: nobody knows."""
 
+_TEAMS_WORDS = {
+    400: ("This could not be read", "Nothing was changed. Go back, and try it once more."),
+    403: ("This is not allowed", "Nothing was changed. If a form was open for long, load its page anew."),
+    404: ("This is not here", "It may have been removed, or be in a newsletter that you have no role in."),
+    405: ("This cannot be opened like that", "Nothing was changed. Go back to the page that you came from."),
+    409: (
+        "This is no longer possible",
+        "Something has changed in the meantime. Open the page again to see how things are.",
+    ),
+    413: ("This is too much at once", "Nothing was changed. Take a smaller file."),
+    422: ("This cannot be accepted", "Nothing was changed. Go back, and mend what is named."),
+    429: ("Too many attempts", "Nothing was changed. Wait a few minutes, and try it once more."),
+    500: (
+        "This did not work",
+        "The fault is ours, and it is in the log. Look whether it was done before you try again.",
+    ),
+    503: ("This did not work just now", "Nothing was changed. The database did not answer; try again in a minute."),
+}
+"""The same for the team."""
+
 _AGAIN_LATER = (429, 500, 503)
 
 
@@ -59,6 +81,7 @@ def register(app: Flask) -> None:
     app.register_error_handler(NotFound, lambda error: answer(404, str(error)))
     app.register_error_handler(Invalid, lambda error: answer(400, str(error)))
     app.register_error_handler(Conflict, lambda error: answer(409, str(error)))
+    app.register_error_handler(Forbidden, lambda error: answer(403, str(error)))
     app.register_error_handler(RetryLater, lambda error: _later(answer(503)))
     app.register_error_handler(Exception, _broken)
 
@@ -66,6 +89,8 @@ def register(app: Flask) -> None:
 def answer(status: int, reason: str = "") -> Response:
     """The answer for a status of 400 and above. `reason` is one sentence of ours that says more; it is translated where a
     catalogue has it."""
+    if gate.is_ours() or request.path.startswith(gate.PREFIX + "/"):
+        return _to_the_team(status, reason)
     title, advice = (gettext(text) for text in _WORDS.get(status, _WORDS[500 if status >= 500 else 400]))
     said = translation(language()).gettext(reason) if reason else ""
     if _wants_page():
@@ -79,6 +104,14 @@ def answer(status: int, reason: str = "") -> Response:
         response = Response(" ".join(filter(None, (f"{title}.", said, advice))) + "\n", status, mimetype="text/plain")
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def _to_the_team(status: int, reason: str) -> Response:
+    """The team's words for it, in the team's frame; in the middle of a page, a notice that htmx puts on top."""
+    title, advice = _TEAMS_WORDS.get(status, _TEAMS_WORDS[500 if status >= 500 else 400])
+    show = admin.fragment if request.headers.get("HX-Request") else admin.page
+    template = "parts/fault.html" if request.headers.get("HX-Request") else "fault.html"
+    return show(template, status, title=title, advice=advice, reason=reason)
 
 
 def _wants_page() -> bool:

@@ -12,7 +12,7 @@ from service.languages import LANGUAGES, best, equip, match, say, say_number
 from service.operations import newsletters
 from service.operations.newsletters import Brand
 
-_WITHOUT_WORDS = ("static", "media.", "webhooks.", "status.", "brand.")
+_WITHOUT_WORDS = ("static", "media.", "webhooks.", "status.", "brand.", "admin_")
 """Endpoints whose addresses never carry a language."""
 
 

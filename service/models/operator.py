@@ -1,0 +1,56 @@
+"""The team: who works with the service, where they hold which role, and where they are signed in."""
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Index, LargeBinary
+from sqlalchemy.orm import Mapped, mapped_column
+
+from service.models.base import Base, CreatedAt, Id
+
+_ROLE = "role IN ('owner', 'editor', 'approver', 'analyst')"
+
+
+class Operator(Base):
+    """A member of the staff. `role` holds in all newsletters; null: only where a membership gives one. Without a
+    `password_hash` (argon2id) nobody signs in by password."""
+
+    __tablename__ = "operators"
+    __table_args__ = (CheckConstraint(_ROLE, name="role"),)
+
+    id: Mapped[Id]
+    address: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    role: Mapped[str | None]
+    password_hash: Mapped[str | None]
+    time_zone: Mapped[str] = mapped_column(server_default="UTC")
+    disabled_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    created_at: Mapped[CreatedAt]
+
+
+class Membership(Base):
+    """A role in one newsletter."""
+
+    __tablename__ = "memberships"
+    __table_args__ = (CheckConstraint(_ROLE, name="role"), Index(None, "newsletter_id"))
+
+    operator_id: Mapped[int] = mapped_column(ForeignKey("operators.id", ondelete="CASCADE"), primary_key=True)
+    newsletter_id: Mapped[int] = mapped_column(ForeignKey("newsletters.id", ondelete="CASCADE"), primary_key=True)
+    role: Mapped[str]
+
+
+class OperatorSession(Base):
+    """A browser where an operator is signed in, known by the hash of what its cookie holds. `proved_at`: when they last proved
+    who they are, which the gravest changes ask for anew. `network` is a /24 or /48, `user_agent` a family's name."""
+
+    __tablename__ = "operator_sessions"
+    __table_args__ = (Index(None, "operator_id"),)
+
+    id: Mapped[Id]
+    operator_id: Mapped[int] = mapped_column(ForeignKey("operators.id", ondelete="CASCADE"))
+    token_sha256: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    network: Mapped[str]
+    user_agent: Mapped[str]
+    created_at: Mapped[CreatedAt]
+    seen_at: Mapped[CreatedAt]
+    proved_at: Mapped[CreatedAt]
+    ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

@@ -1,0 +1,91 @@
+"""Where operators are signed in: a row for each browser, which holds the hash of what its cookie holds. Refuses what has
+ended, what was idle for too long, and whoever was disabled."""
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from service.db import Transaction, transaction
+from service.domain.permissions import Actor
+
+IDLE = timedelta(hours=12)
+LASTS = timedelta(days=14)
+_NOTED = timedelta(minutes=2)
+"""How exactly it is known when a session was last used: a row written for each page would cost more than it tells."""
+
+_FIND = """
+    SELECT s.id, s.proved_at, s.seen_at < clock_timestamp() - CAST(:noted AS interval) AS is_old,
+        o.id AS operator_id, o.name, o.address, o.time_zone, o.role,
+        (SELECT coalesce(jsonb_object_agg(m.newsletter_id, m.role), '{}') FROM memberships m WHERE m.operator_id = o.id) AS memberships
+    FROM operator_sessions s JOIN operators o ON o.id = s.operator_id
+    WHERE s.token_sha256 = :hash AND s.ended_at IS NULL AND o.disabled_at IS NULL
+      AND s.seen_at > clock_timestamp() - CAST(:idle AS interval) AND s.created_at > clock_timestamp() - CAST(:lasts AS interval)
+"""
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    """Who is at the other end of a request."""
+
+    session_id: int
+    operator_id: int
+    name: str
+    address: str
+    time_zone: str
+    proved_at: datetime
+    actor: Actor
+
+
+def begin(tx: Transaction, operator_id: int, origin: Mapping[str, str]) -> str:
+    """Sign the operator in at one more browser; what its cookie is to hold. Only its hash is kept."""
+    token = secrets.token_urlsafe(32)
+    tx.execute(
+        "INSERT INTO operator_sessions (operator_id, token_sha256, network, user_agent) VALUES (:id, :hash, :network, :user_agent)",
+        id=operator_id,
+        hash=_hash(token),
+        network=origin["network"],
+        user_agent=origin["user_agent"],
+    )
+    return token
+
+
+def find(token: str) -> SignedIn | None:
+    """Who is signed in with that cookie; None when nobody is, or not any more."""
+    with transaction() as tx:
+        row = tx.execute(_FIND, hash=_hash(token), noted=_NOTED, idle=IDLE, lasts=LASTS).one_or_none()
+        if row is None:
+            return None
+        if row.is_old:
+            tx.execute("UPDATE operator_sessions SET seen_at = clock_timestamp() WHERE id = :id", id=row.id)
+    return SignedIn(
+        row.id,
+        row.operator_id,
+        row.name,
+        row.address,
+        row.time_zone,
+        row.proved_at,
+        actor_of(row.operator_id, row.role, row.memberships),
+    )
+
+
+def end(session_id: int) -> None:
+    """Sign out at one browser."""
+    with transaction() as tx:
+        tx.execute(
+            "UPDATE operator_sessions SET ended_at = clock_timestamp() WHERE id = :id AND ended_at IS NULL",
+            id=session_id,
+        )
+
+
+def actor_of(operator_id: int, role: str | None, memberships: Mapping[str, str]) -> Actor:
+    """An operator as somebody who acts: `role` everywhere, `memberships`: newsletter → role."""
+    grants: dict[int | None, set[str]] = {int(newsletter): {held} for newsletter, held in memberships.items()}
+    if role is not None:
+        grants[None] = {role}
+    return Actor(f"operator {operator_id}", grants)
+
+
+def _hash(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()

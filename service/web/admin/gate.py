@@ -1,0 +1,106 @@
+"""Who comes in: asks for a session on every page of the team's side, and for the session's own seal on everything that
+changes something. Refuses forms of other sites and of other sessions."""
+
+from flask import Flask, Response, g, make_response, redirect, request, url_for
+from werkzeug.exceptions import Forbidden
+
+from service.domain.permissions import Actor
+from service.operations import operator_sessions
+from service.operations.operator_sessions import LASTS, SignedIn
+from service.web.sealed import drop_cookie, read_cookie, seal_for_good, set_cookie, unseal_for_good
+
+_COOKIE = "operator"
+_FORM = "operator-form"
+_SIGNED_OUT = "operator-form-before"
+PREFIX = "/admin"
+SAFE = ("GET", "HEAD", "OPTIONS")
+
+OPEN: set[str] = {"admin_signing_in.form", "admin_signing_in.sign_in"}
+"""Endpoints that nobody needs to be signed in for. Their forms carry a seal too, though of no session: see `form_seal`."""
+
+
+def register(app: Flask) -> None:
+    """Stand before every page of the team's side."""
+    app.before_request(_let_in)
+
+
+def open_to_all(*endpoints: str) -> None:
+    """Let these be reached without a session, such as the page that begins one."""
+    OPEN.update(endpoints)
+
+
+def is_ours() -> bool:
+    """Whether the request is for the team's side."""
+    return (request.blueprint or "").startswith("admin_")
+
+
+def signed_in() -> SignedIn | None:
+    """Who is here, if anybody."""
+    if "signed_in" not in g:
+        token = read_cookie(_COOKIE)
+        g.signed_in = operator_sessions.find(token) if token else None
+    found: SignedIn | None = g.signed_in
+    return found
+
+
+def operator() -> SignedIn:
+    """Who is here, on a page that nobody reaches without being signed in."""
+    found = signed_in()
+    if found is None:
+        raise Forbidden
+    return found
+
+
+def actor() -> Actor:
+    """Who acts, with their roles: what every operation is given."""
+    return operator().actor
+
+
+def begin(response: Response, token: str) -> Response:
+    """Give the browser the cookie of a session that has just begun."""
+    set_cookie(response, _COOKIE, token, LASTS)
+    return response
+
+
+def end(response: Response) -> Response:
+    """Make the browser forget its session."""
+    drop_cookie(response, _COOKIE)
+    return response
+
+
+def form_seal() -> str:
+    """What every form of this session carries, and no other site or session can know."""
+    found = signed_in()
+    return seal_for_good(_FORM, found.session_id) if found else seal_for_good(_SIGNED_OUT, 0)
+
+
+def _let_in() -> Response | None:
+    if not is_ours():
+        return None
+    g.scripts = True
+    found = signed_in()
+    if found is None and request.endpoint not in OPEN:
+        return _ask_to_sign_in()
+    if request.method not in SAFE:
+        _check_form(found)
+    return None
+
+
+def _check_form(found: SignedIn | None) -> None:
+    text = request.headers.get("X-Form-Seal") or request.form.get("form_seal", "")
+    purpose, holder = (_FORM, found.session_id) if found else (_SIGNED_OUT, 0)
+    if unseal_for_good(purpose, text) != holder:
+        raise Forbidden
+    # The seal of no session is the same for everybody; that the form is of this site, the browser says.
+    if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+        raise Forbidden
+
+
+def _ask_to_sign_in() -> Response:
+    """The way to the sign-in page and back; in the middle of a page, htmx is told to go there."""
+    back = request.full_path.rstrip("?") if request.method in SAFE else None
+    if request.headers.get("HX-Request"):
+        response = make_response("", 401)
+        response.headers["HX-Redirect"] = url_for("admin_signing_in.form")
+        return response
+    return make_response(redirect(url_for("admin_signing_in.form", next=back), 303))
