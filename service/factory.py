@@ -5,7 +5,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from service import db
 from service.settings import ROOT, Settings
-from service.web import brand, faults, frame, media, status, webhooks
+from service.web import assets, brand, faults, frame, media, status, webhooks
 from service.web.admin import routes as admin
 from service.web.api import signups
 from service.web.public import (
@@ -61,6 +61,7 @@ def create_app(chosen: Settings) -> Flask:
         brand.blueprint,
     ):
         app.register_blueprint(blueprint)
+    assets.register(app)
     admin.register(app)
     frame.register(app)
     faults.register(app)
