@@ -14,6 +14,7 @@ from service.cli import (  # noqa: F401 - each registers its commands
     draft,
     issue,
     newsletter,
+    operator,
     preflight,
     preview,
     render,

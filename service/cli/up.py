@@ -9,6 +9,7 @@ import click
 from service import settings
 from service.cli.frame import command, plain, say
 from service.cli.groups import root
+from service.operations import operators
 from service.running import everything
 
 
@@ -42,6 +43,14 @@ def up(port: int | None, sandbox_port: int | None, quiet: bool) -> None:
             say(
                 f"The sandbox's inbox: http://127.0.0.1:{running.settings.sandbox_port}/  ·  no mail leaves this machine"
             )
+        say(_way_in(running.settings.public_url))
         say("Ctrl-C stops it.")
         stop.wait()
         say("Stopping…")
+
+
+def _way_in(url: str) -> str:
+    """Where the team signs in; before there is anybody, with the code that makes the first owner."""
+    if operators.are_there():
+        return f"The team signs in at {url}/admin/"
+    return f"Set up your account: {url}/admin/set-up?code={operators.set_up_code()}"

@@ -16,7 +16,7 @@ from service.models.event import Event, Payload
 from service.models.importing import Import, ImportedRow
 from service.models.issue import Cohort, Issue, Variant
 from service.models.newsletter import Newsletter, NewsletterWording
-from service.models.operator import Membership, Operator, OperatorSession
+from service.models.operator import Membership, Operator, OperatorSession, RecoveryCode, SignInFailure
 from service.models.signup import Link, LinkRequest, Mail, Signup
 from service.models.subscriber import AddressChange, LeaveReason, Subscriber, Subscription
 from service.models.upkeep import AuditEntry, Duty, Installation
@@ -51,7 +51,9 @@ __all__ = [
     "Operator",
     "OperatorSession",
     "Payload",
+    "RecoveryCode",
     "RemovedConsentRecord",
+    "SignInFailure",
     "Signup",
     "Subscriber",
     "Subscription",

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Index, LargeBinary
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Index, LargeBinary
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.models.base import Base, CreatedAt, Id
@@ -12,7 +12,7 @@ _ROLE = "role IN ('owner', 'editor', 'approver', 'analyst')"
 
 class Operator(Base):
     """A member of the staff. `role` holds in all newsletters; null: only where a membership gives one. Without a
-    `password_hash` (argon2id) nobody signs in by password."""
+    `password_hash` (argon2id) nobody signs in by password. `totp_secret` is encrypted; `totp_step`: the last one that was used."""
 
     __tablename__ = "operators"
     __table_args__ = (CheckConstraint(_ROLE, name="role"),)
@@ -22,6 +22,8 @@ class Operator(Base):
     name: Mapped[str]
     role: Mapped[str | None]
     password_hash: Mapped[str | None]
+    totp_secret: Mapped[bytes | None] = mapped_column(LargeBinary)
+    totp_step: Mapped[int | None] = mapped_column(BigInteger)
     time_zone: Mapped[str] = mapped_column(server_default="UTC")
     disabled_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     created_at: Mapped[CreatedAt]
@@ -40,7 +42,7 @@ class Membership(Base):
 
 class OperatorSession(Base):
     """A browser where an operator is signed in, known by the hash of what its cookie holds. `proved_at`: when they last proved
-    who they are, which the gravest changes ask for anew. `network` is a /24 or /48, `user_agent` a family's name."""
+    who they are, which the gravest changes ask for anew. `awaits_step`: the password was right, the second step is still to come. `network` is a /24 or /48, `user_agent` a family's name."""
 
     __tablename__ = "operator_sessions"
     __table_args__ = (Index(None, "operator_id"),)
@@ -48,9 +50,32 @@ class OperatorSession(Base):
     id: Mapped[Id]
     operator_id: Mapped[int] = mapped_column(ForeignKey("operators.id", ondelete="CASCADE"))
     token_sha256: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    awaits_step: Mapped[bool] = mapped_column(server_default="false")
     network: Mapped[str]
     user_agent: Mapped[str]
     created_at: Mapped[CreatedAt]
     seen_at: Mapped[CreatedAt]
     proved_at: Mapped[CreatedAt]
     ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class RecoveryCode(Base):
+    """Stands in for the second step once, when the device for it is lost. Only its hash is kept."""
+
+    __tablename__ = "recovery_codes"
+
+    operator_id: Mapped[int] = mapped_column(ForeignKey("operators.id", ondelete="CASCADE"), primary_key=True)
+    code_sha256: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    used_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class SignInFailure(Base):
+    """Somebody tried in vain: counted by account (a keyed hash, whether there is one or not) and by network."""
+
+    __tablename__ = "sign_in_failures"
+    __table_args__ = (Index(None, "account_key", "at"), Index(None, "network", "at"))
+
+    id: Mapped[Id]
+    account_key: Mapped[bytes] = mapped_column(LargeBinary)
+    network: Mapped[str]
+    at: Mapped[CreatedAt]

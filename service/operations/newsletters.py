@@ -1,10 +1,13 @@
-"""Newsletters as their readers see them: name, language, colour, logo, and who is behind it. Reads only."""
+"""Newsletters as their readers see them: name, language, colour, logo, and who is behind it; and their names, for the team. Reads
+only."""
 
 import hashlib
 from dataclasses import dataclass
 
 from service.db import transaction
+from service.domain.permissions import Permission
 from service.errors import NotFound
+from service.operations.permitting import within
 
 
 @dataclass(frozen=True)
@@ -39,3 +42,13 @@ def brand(slug: str) -> Brand:
     if row is None:
         raise NotFound("There is no such newsletter.")
     return Brand(**row)
+
+
+def names(actor: str, permission: Permission = Permission.SEE) -> dict[int, str]:
+    """Id → name of the newsletters in which somebody may do this, by name."""
+    with transaction() as tx:
+        rows = tx.execute(
+            "SELECT id, name FROM newsletters WHERE CAST(:only AS bigint[]) IS NULL OR id = ANY(:only) ORDER BY lower(name), id",
+            only=within(actor, permission),
+        )
+        return {row.id: row.name for row in rows}

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from service.db import Transaction, transaction
 from service.domain.permissions import Actor
@@ -16,7 +17,7 @@ _NOTED = timedelta(minutes=2)
 """How exactly it is known when a session was last used: a row written for each page would cost more than it tells."""
 
 _FIND = """
-    SELECT s.id, s.proved_at, s.seen_at < clock_timestamp() - CAST(:noted AS interval) AS is_old,
+    SELECT s.id, s.proved_at, s.awaits_step, s.seen_at < clock_timestamp() - CAST(:noted AS interval) AS is_old,
         o.id AS operator_id, o.name, o.address, o.time_zone, o.role,
         (SELECT coalesce(jsonb_object_agg(m.newsletter_id, m.role), '{}') FROM memberships m WHERE m.operator_id = o.id) AS memberships
     FROM operator_sessions s JOIN operators o ON o.id = s.operator_id
@@ -36,14 +37,17 @@ class SignedIn:
     time_zone: str
     proved_at: datetime
     actor: Actor
+    awaits_step: bool
 
 
-def begin(tx: Transaction, operator_id: int, origin: Mapping[str, str]) -> str:
+def begin(tx: Transaction, operator_id: int, origin: Mapping[str, str], *, awaits_step: bool = False) -> str:
     """Sign the operator in at one more browser; what its cookie is to hold. Only its hash is kept."""
     token = secrets.token_urlsafe(32)
     tx.execute(
-        "INSERT INTO operator_sessions (operator_id, token_sha256, network, user_agent) VALUES (:id, :hash, :network, :user_agent)",
+        """INSERT INTO operator_sessions (operator_id, token_sha256, awaits_step, network, user_agent)
+           VALUES (:id, :hash, :awaits, :network, :user_agent)""",
         id=operator_id,
+        awaits=awaits_step,
         hash=_hash(token),
         network=origin["network"],
         user_agent=origin["user_agent"],
@@ -67,16 +71,58 @@ def find(token: str) -> SignedIn | None:
         row.time_zone,
         row.proved_at,
         actor_of(row.operator_id, row.role, row.memberships),
+        row.awaits_step,
     )
 
 
 def end(session_id: int) -> None:
     """Sign out at one browser."""
     with transaction() as tx:
-        tx.execute(
-            "UPDATE operator_sessions SET ended_at = clock_timestamp() WHERE id = :id AND ended_at IS NULL",
+        close(tx, session_id)
+
+
+def close(tx: Transaction, session_id: int) -> None:
+    """The same, within what else is being done."""
+    tx.execute(
+        "UPDATE operator_sessions SET ended_at = clock_timestamp() WHERE id = :id AND ended_at IS NULL", id=session_id
+    )
+
+
+def close_all(tx: Transaction, operator_id: int, *, but: int | None = None) -> int:
+    """Sign an operator out everywhere, or everywhere else; how many browsers that were."""
+    return tx.execute(
+        """UPDATE operator_sessions SET ended_at = clock_timestamp()
+           WHERE operator_id = :id AND ended_at IS NULL AND id IS DISTINCT FROM CAST(:but AS bigint)""",
+        id=operator_id,
+        but=but,
+    ).rowcount
+
+
+def open_ones(operator_id: int) -> list[dict[str, Any]]:
+    """Where an operator is signed in, the last used first."""
+    with transaction() as tx:
+        rows = tx.execute(
+            """SELECT id, network, user_agent, created_at, seen_at FROM operator_sessions
+               WHERE operator_id = :id AND ended_at IS NULL AND NOT awaits_step
+                 AND seen_at > clock_timestamp() - CAST(:idle AS interval) AND created_at > clock_timestamp() - CAST(:lasts AS interval)
+               ORDER BY seen_at DESC LIMIT 100""",
+            id=operator_id,
+            idle=IDLE,
+            lasts=LASTS,
+        ).mappings()
+        return [dict(row) for row in rows]
+
+
+def end_ones_own(who: SignedIn, session_id: int | None) -> int:
+    """Sign out at another of one's browsers; None: at all others. How many that were."""
+    with transaction() as tx:
+        if session_id is None:
+            return close_all(tx, who.operator_id, but=who.session_id)
+        return tx.execute(
+            "UPDATE operator_sessions SET ended_at = clock_timestamp() WHERE id = :id AND operator_id = :who AND ended_at IS NULL",
             id=session_id,
-        )
+            who=who.operator_id,
+        ).rowcount
 
 
 def actor_of(operator_id: int, role: str | None, memberships: Mapping[str, str]) -> Actor:

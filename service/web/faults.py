@@ -1,6 +1,8 @@
 """What is answered when something fails or is refused: never a false “done”, never a traceback. Browsers get a page in the
 reader's language, programs get short words or JSON."""
 
+from urllib.parse import urlsplit
+
 import structlog
 from flask import Flask, Response, jsonify, request
 from sqlalchemy.exc import DataError, DBAPIError
@@ -79,6 +81,9 @@ def register(app: Flask) -> None:
     app.register_error_handler(DataError, _unreadable)
     app.register_error_handler(HTTPException, _refused)
     app.register_error_handler(NotFound, lambda error: answer(404, str(error)))
+    app.register_error_handler(
+        gate.ProofNeeded, lambda _: admin.page("account/proof.html", 403, problems=(), next=_way_back())
+    )
     app.register_error_handler(Invalid, lambda error: answer(400, str(error)))
     app.register_error_handler(Conflict, lambda error: answer(409, str(error)))
     app.register_error_handler(Forbidden, lambda error: answer(403, str(error)))
@@ -112,6 +117,11 @@ def _to_the_team(status: int, reason: str) -> Response:
     show = admin.fragment if request.headers.get("HX-Request") else admin.page
     template = "parts/fault.html" if request.headers.get("HX-Request") else "fault.html"
     return show(template, status, title=title, advice=advice, reason=reason)
+
+
+def _way_back() -> str:
+    """Where somebody was; a form that they had filled in is to be sent once more from its page."""
+    return request.path if request.method == "GET" else urlsplit(request.referrer or "").path
 
 
 def _wants_page() -> bool:

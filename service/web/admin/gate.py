@@ -1,10 +1,15 @@
 """Who comes in: asks for a session on every page of the team's side, and for the session's own seal on everything that
 changes something. Refuses forms of other sites and of other sessions."""
 
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
 from flask import Flask, Response, g, make_response, redirect, request, url_for
 from werkzeug.exceptions import Forbidden
 
 from service.domain.permissions import Actor
+from service.errors import BroadsheetError
 from service.operations import operator_sessions
 from service.operations.operator_sessions import LASTS, SignedIn
 from service.web.sealed import drop_cookie, read_cookie, seal_for_good, set_cookie, unseal_for_good
@@ -12,11 +17,15 @@ from service.web.sealed import drop_cookie, read_cookie, seal_for_good, set_cook
 _COOKIE = "operator"
 _FORM = "operator-form"
 _SIGNED_OUT = "operator-form-before"
+V = TypeVar("V", bound=Callable[..., Any])
 PREFIX = "/admin"
+PROOF_LASTS = timedelta(minutes=30)
 SAFE = ("GET", "HEAD", "OPTIONS")
 
-OPEN: set[str] = {"admin_signing_in.form", "admin_signing_in.sign_in"}
+OPEN: set[str] = set()
 """Endpoints that nobody needs to be signed in for. Their forms carry a seal too, though of no session: see `form_seal`."""
+_STEP = ("admin_signing_in.step", "admin_signing_in.take_step", "admin_signing_in.sign_out")
+"""All that somebody reaches of whom the second step is awaited."""
 
 
 def register(app: Flask) -> None:
@@ -24,9 +33,10 @@ def register(app: Flask) -> None:
     app.before_request(_let_in)
 
 
-def open_to_all(*endpoints: str) -> None:
-    """Let these be reached without a session, such as the page that begins one."""
-    OPEN.update(endpoints)
+def open_to_all(view: V) -> V:
+    """Let this view be reached without a session, such as the page that begins one."""
+    OPEN.add(f"admin_{view.__module__.rpartition('.')[2]}.{view.__name__}")
+    return view
 
 
 def is_ours() -> bool:
@@ -49,6 +59,17 @@ def operator() -> SignedIn:
     if found is None:
         raise Forbidden
     return found
+
+
+def need_recent_proof() -> None:
+    """Let nobody pass who has not given a password for a while: a browser left open must not hand over the keys. Raises
+    ProofNeeded."""
+    if datetime.now(UTC) - operator().proved_at > PROOF_LASTS:
+        raise ProofNeeded
+
+
+class ProofNeeded(BroadsheetError):
+    """Who they are must be proved once more."""
 
 
 def actor() -> Actor:
@@ -81,6 +102,8 @@ def _let_in() -> Response | None:
     found = signed_in()
     if found is None and request.endpoint not in OPEN:
         return _ask_to_sign_in()
+    if found is not None and found.awaits_step and request.endpoint not in _STEP:
+        return make_response(redirect(url_for("admin_signing_in.step"), 303))
     if request.method not in SAFE:
         _check_form(found)
     return None

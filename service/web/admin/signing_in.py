@@ -1,32 +1,58 @@
-"""In and out."""
+"""In and out: the first owner, address and password, the second step, links that set a password."""
+
+from zoneinfo import available_timezones
 
 from flask import Blueprint, Response, make_response, redirect, request, url_for
 
 from service.errors import Invalid
-from service.operations import operator_sessions, signing_in
+from service.operations import operator_links, operator_sessions, operators, signing_in
+from service.operations.signing_in import TooManyTries
 from service.web.admin import frame, gate
+from service.web.admin.gate import open_to_all
 from service.web.origin import origin_of_request
 
 blueprint = Blueprint("admin_signing_in", __name__, url_prefix=gate.PREFIX)
 
 
 @blueprint.get("/sign-in")
+@open_to_all
 def form() -> Response:
-    """Address and password."""
+    """Address and password; before there is anybody, the way to the set-up."""
     if gate.signed_in():
         return make_response(redirect(_next(), 303))
+    if not operators.are_there():
+        return make_response(redirect(url_for(".set_up_form"), 303))
     return frame.page("signing_in/form.html", problems=(), address="", next=request.args.get("next", ""))
 
 
 @blueprint.post("/sign-in")
+@open_to_all
 def sign_in() -> Response:
     """In, and to the page that was asked for."""
     address = request.form.get("address", "")
     try:
         token = signing_in.sign_in(address, request.form.get("password", ""), origin=origin_of_request())
-    except Invalid as error:
-        given = {"problems": error.problems, "address": address, "next": request.form.get("next", "")}
-        return frame.page("signing_in/form.html", 422, **given)
+    except (Invalid, TooManyTries) as error:
+        given = {"problems": [str(error)], "address": address, "next": request.form.get("next", "")}
+        return frame.page("signing_in/form.html", 429 if isinstance(error, TooManyTries) else 422, **given)
+    return gate.begin(make_response(redirect(_next(), 303)), token)
+
+
+@blueprint.get("/second-step")
+def step() -> Response:
+    """The code of the authenticator."""
+    if not gate.operator().awaits_step:
+        return make_response(redirect(_next(), 303))
+    return frame.page("signing_in/step.html", problems=())
+
+
+@blueprint.post("/second-step")
+def take_step() -> Response:
+    """Wholly in."""
+    try:
+        token = signing_in.take_second_step(gate.operator(), request.form.get("code", ""), origin=origin_of_request())
+    except (Invalid, TooManyTries) as error:
+        return frame.page("signing_in/step.html", 422, problems=[str(error)])
     return gate.begin(make_response(redirect(_next(), 303)), token)
 
 
@@ -35,6 +61,55 @@ def sign_out() -> Response:
     """Out, here."""
     operator_sessions.end(gate.operator().session_id)
     return gate.end(make_response(redirect(url_for(".form"), 303)))
+
+
+@blueprint.get("/set-up")
+@open_to_all
+def set_up_form() -> Response:
+    """The first owner, as long as there is nobody."""
+    if operators.are_there():
+        return make_response(redirect(url_for(".form"), 303))
+    return _set_up({"code": request.args.get("code", "")}, ())
+
+
+@blueprint.post("/set-up")
+@open_to_all
+def set_up() -> Response:
+    """Make the first owner, and let them in."""
+    given = {name: request.form.get(name, "") for name in ("code", "address", "name", "password", "time_zone")}
+    try:
+        operators.set_up(**given)
+    except Invalid as error:
+        return _set_up(given, error.problems, 422)
+    token = signing_in.sign_in(given["address"], given["password"], origin=origin_of_request())
+    return gate.begin(make_response(redirect(url_for("admin_home.show"), 303)), token)
+
+
+@blueprint.get("/link/<token>")
+@open_to_all
+def link(token: str) -> Response:
+    """Whoever was given a link sets their password here."""
+    name, address = operator_links.holder(token)
+    return frame.page("signing_in/link.html", problems=(), name=name, address=address, token=token)
+
+
+@blueprint.post("/link/<token>")
+@open_to_all
+def use_link(token: str) -> Response:
+    """Set it, and in."""
+    name, address = operator_links.holder(token)
+    try:
+        session = operator_links.use(token, password=request.form.get("password", ""), origin=origin_of_request())
+    except Invalid as error:
+        values = {"problems": error.problems, "name": name, "address": address, "token": token}
+        return frame.page("signing_in/link.html", 422, **values)
+    return gate.begin(make_response(redirect(url_for("admin_home.show"), 303)), session)
+
+
+def _set_up(given: dict[str, str], problems: tuple[str, ...], status: int = 200) -> Response:
+    return frame.page(
+        "signing_in/set_up.html", status, given=given, problems=problems, zones=sorted(available_timezones())
+    )
 
 
 def _next() -> str:
