@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from service.db import transaction
-from service.operations import authoring
+from service.operations import authoring, newsletter_making
 from service.operations.authoring import Source
 from service.tokens import email_key
 
@@ -22,7 +22,7 @@ def a_newsletter(slug: str = "monthly", **words: Any) -> int:
         "postal_address": "1 Quay Street, Harbourton",
         **words,
     }
-    return authoring.create_newsletter(slug, actor="test", **given)
+    return newsletter_making.create_newsletter(slug, actor="test", **given)
 
 
 def readers(

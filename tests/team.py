@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Mapping
+from http.cookiejar import Cookie
 
 from playwright.sync_api import BrowserContext
 
@@ -48,7 +49,28 @@ def actor_of(operator_id: int) -> Actor:
 
 def signed_in(operator_id: int) -> Person:
     """A browser without a screen where they are signed in."""
-    return Person(Cookie=f"operator={token_of(operator_id)}")
+    person = Person()
+    person.cookies.set_cookie(
+        Cookie(
+            0,
+            "operator",
+            token_of(operator_id),
+            None,
+            False,
+            "127.0.0.1",
+            False,
+            False,
+            "/",
+            True,
+            False,
+            None,
+            True,
+            None,
+            None,
+            {},
+        )
+    )
+    return person
 
 
 def sign_in(context: BrowserContext, web: str, operator_id: int) -> None:

@@ -12,7 +12,7 @@ from service.cli.preflight import despite, warn
 from service.cli.versions import source_of, versions_option
 from service.cli.watching import exit_code, show_issue, wait_for_ledger
 from service.domain.outcomes import Reason
-from service.operations import archiving, authoring, reporting, scheduling
+from service.operations import archiving, authoring, newsletter_making, reporting, scheduling
 from service.operations import missing as missing_of
 from service.operations.authoring import Source
 from service.running import database, everything
@@ -31,7 +31,7 @@ def create(file: Path, newsletter: str, subject: str | None, versions: tuple[str
     with database(settings.load()):
         source = source_of(file, versions)
         issue_id, rendered = authoring.create_issue(
-            source, newsletter_id=authoring.find_newsletter(newsletter), actor=actor(), subject=subject
+            source, newsletter_id=newsletter_making.find_newsletter(newsletter), actor=actor(), subject=subject
         )
         found = reporting.show(issue_id)
     show_draft(source)

@@ -8,8 +8,9 @@ import click
 from service import settings
 from service.cli.frame import actor, as_json, command, fail, plain, say, show_json
 from service.cli.groups import newsletters
+from service.domain.newsletter_rules import TRACKING_POLICIES
 from service.languages import LANGUAGES
-from service.operations import authoring, newsletter_settings
+from service.operations import newsletter_making, newsletter_settings
 from service.operations.embedding import embed_form
 from service.operations.wordings import PURPOSES
 from service.running import database
@@ -35,7 +36,7 @@ language_option = click.option("--language", type=click.Choice(list(LANGUAGES)),
 @click.option(
     "--tracking",
     "tracking_policy",
-    type=click.Choice(authoring.TRACKING_POLICIES),
+    type=click.Choice(TRACKING_POLICIES),
     default="agreed",
     show_default=True,
     help="Whose opens and clicks are counted.",
@@ -57,7 +58,7 @@ def create(as_json: bool, slug: str, **words: object) -> None:
     """Create a newsletter."""
     chosen = settings.load()
     with database(chosen):
-        newsletter_id = authoring.create_newsletter(slug, actor=actor(), **words)  # type: ignore[arg-type]
+        newsletter_id = newsletter_making.create_newsletter(slug, actor=actor(), **words)  # type: ignore[arg-type]
     if as_json:
         show_json({"id": newsletter_id, "slug": slug})
     else:
@@ -117,10 +118,22 @@ def create(as_json: bool, slug: str, **words: object) -> None:
 @click.option(
     "--tracking",
     "tracking_policy",
-    type=click.Choice(authoring.TRACKING_POLICIES),
+    type=click.Choice(TRACKING_POLICIES),
     help="Whose opens and clicks are counted.",
 )
 @click.option("--time-zone", help="Such as Europe/Berlin: in which dates are shown.")
+@click.option("--from", "sender_address", help="The sender's address.")
+@click.option("--from-name", "sender_name", help="Who sends it, in the letters of English.")
+@click.option("--subject-prefix", help='Before every subject, such as [AD]; "" for none.')
+@click.option("--maximum-audience", help='Hold an issue that is meant for more readers; "" for no bound.')
+@click.option("--undo-seconds", help="How long a sending on the web can be taken back, 10 to 60.")
+@click.option("--typed-above", help="Above so many readers, whoever sends on the web types their number.")
+@click.option(
+    "--approval",
+    "needs_approval",
+    type=click.Choice(["asked", "not-asked"]),
+    help="Must a second person approve an issue?",
+)
 @as_json
 def change(slug: str, as_json: bool, **words: Any) -> None:
     """Change what is given, and nothing else."""
@@ -148,6 +161,7 @@ _SWITCHES = {
     "accepts_signups": "open",
     "has_archive": "on",
     "needs_export_consent": "asked",
+    "needs_approval": "asked",
 }
 """Setting → the word that switches it on."""
 _NONE: dict[str, tuple[str, Any]] = {

@@ -11,7 +11,7 @@ from service.cli.issue import show_draft
 from service.cli.versions import names_issue, source_of, versions_option
 from service.clients import chromium
 from service.errors import Invalid
-from service.operations import authoring, previewing
+from service.operations import newsletter_making, previewing
 from service.operations.authoring import Source
 from service.operations.previewing import Preview
 from service.running import database
@@ -83,7 +83,7 @@ def _of_file(source: Source, newsletter: str | None, *, reader: str | None, vari
     with database(settings.load()):
         return previewing.preview_source(
             source,
-            newsletter_id=authoring.find_newsletter(newsletter),
+            newsletter_id=newsletter_making.find_newsletter(newsletter),
             reader=reader,
             variant=variant,
             subject=subject,

@@ -16,7 +16,7 @@ from service.cli.subscribers import COLUMNS, show_report
 from service.cli.versions import source_of, versions_option
 from service.cli.watching import wait_for_ledger
 from service.errors import Conflict, Invalid, NotFound
-from service.operations import authoring, importing, repeating, scheduling
+from service.operations import authoring, importing, newsletter_making, repeating, scheduling
 from service.operations.repeating import Plan
 from service.running import Running, everything
 from service.settings import Settings
@@ -103,19 +103,19 @@ send.help = f"{inspect.cleandoc(send.help or '')}\n\nThe CSV file has a header w
 
 def _newsletter(chosen: Settings, name: str, sender: str | None, postal: str | None) -> int:
     """Find the newsletter by slug or name, or create it. Real mail needs a real sender and a postal address."""
-    slug = authoring.slug_of(name)
+    slug = newsletter_making.slug_of(name)
     try:
-        newsletter_id = authoring.find_newsletter(name)
+        newsletter_id = newsletter_making.find_newsletter(name)
     except NotFound:
         pass
     else:
-        authoring.check_sender(newsletter_id, sender_address=sender, postal_address=postal)
+        newsletter_making.check_sender(newsletter_id, sender_address=sender, postal_address=postal)
         return newsletter_id
     if not chosen.sandbox and not (sender and postal):
         raise Invalid(f"There is no newsletter {slug!r} yet: to create it, give --from and --postal-address.")
     if not (sender and postal):
         say("No --from or --postal-address: stand-ins are used, which is fine in the sandbox only.")
-    return authoring.create_newsletter(
+    return newsletter_making.create_newsletter(
         slug,
         name=name,
         sender_address=sender or "news@sandbox.example",

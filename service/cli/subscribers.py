@@ -11,7 +11,7 @@ from rich.table import Table
 from service import settings
 from service.cli.frame import actor, as_json, command, plain, say, screen, show_json
 from service.cli.groups import subscribers
-from service.operations import authoring, erasing, erasing_again, importing, suppressing
+from service.operations import erasing, erasing_again, importing, newsletter_making, suppressing
 from service.operations.importing import SYNONYMS, ImportReport
 from service.running import database
 
@@ -54,7 +54,7 @@ def import_file(
     A header with a column `email` is required. Other columns become attributes, except these and their synonyms:
     """
     with database(settings.load()):
-        newsletter_id = authoring.find_newsletter(newsletter)
+        newsletter_id = newsletter_making.find_newsletter(newsletter)
         with screen.status("Reading…"):
             report = importing.import_subscribers(
                 file,

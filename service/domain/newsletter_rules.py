@@ -11,7 +11,14 @@ from service.domain.addresses import AddressError, normalise
 
 TRACKING_POLICIES = ("agreed", "not-objected", "none")
 MOST_FIELDS = 10
-LONGEST = {"name": 100, "description": 500, "postal_address": 500, "welcome": 2000, "wording": 2000}
+LONGEST = {
+    "name": 100,
+    "description": 500,
+    "postal_address": 500,
+    "welcome": 2000,
+    "wording": 2000,
+    "subject_prefix": 20,
+}
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u2028\u2029\ud800-\udfff]")
 _FIELD = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -93,6 +100,45 @@ def reply_to(value: str) -> str | None:
         raise ValueError(f"The reply-to address: {error}") from None
 
 
+def sender_address(value: str) -> str:
+    """An address of the newsletter's own, to which its domain's records must agree."""
+    try:
+        return normalise(value).as_typed_clean
+    except AddressError as error:
+        raise ValueError(f"The sender address: {error}") from None
+
+
+def sender_name(value: str) -> str:
+    """SendGrid documents that the name of a sender is not sent as it is when it has other letters than ASCII's; and older pages
+    that it must not hold ; or , either."""
+    tidied = one_line("sender name", value)
+    if not tidied.isascii():
+        wrong = next(letter for letter in tidied if not letter.isascii())
+        raise ValueError(
+            f"The sender name has “{wrong}”, which SendGrid does not send as it is; write it with the letters of English, and the newsletter's name in its own."
+        )
+    if found := next((mark for mark in ";,<>" if mark in tidied), ""):
+        raise ValueError(f"The sender name has “{found}”, which a mail's head cannot hold; leave it out.")
+    return tidied
+
+
+def between(what: str, least: int, most: int) -> Callable[[Any], int]:
+    """A whole number within bounds."""
+
+    def checked(value: Any) -> int:
+        text_of = str(value).replace(",", "").strip()
+        if not (text_of.isascii() and text_of.isdecimal()) or not least <= int(text_of) <= most:
+            raise ValueError(f"The {what} must be a number from {least:,} to {most:,}.")
+        return int(text_of)
+
+    return checked
+
+
+def maximum_audience(value: Any) -> int | None:
+    """The most readers that an issue may be meant for; empty for no bound."""
+    return None if value in (None, "") else between("largest audience", 1, 1_000_000_000)(value)
+
+
 def tracking_policy(value: str) -> str:
     if value not in TRACKING_POLICIES:
         raise ValueError(f"The tracking policy must be one of {', '.join(TRACKING_POLICIES)}.")
@@ -129,6 +175,13 @@ RULES: Mapping[str, Callable[[Any], Any]] = {
     "postal_address": lambda value: text("postal address", value),
     "privacy_url": privacy_url,
     "reply_to": reply_to,
+    "sender_name": sender_name,
+    "sender_address": sender_address,
+    "subject_prefix": lambda value: one_line("subject prefix", value, empty=True),
+    "undo_seconds": between("time to take a sending back", 10, 60),
+    "typed_above": between("number of readers above which it is typed", 0, 1_000_000_000),
+    "maximum_audience": maximum_audience,
+    "needs_approval": bool,
     "brand_colour": colour,
     "time_zone": time_zone,
     "tracking_policy": tracking_policy,

@@ -21,7 +21,7 @@ from typing import Any
 
 from service import settings
 from service.errors import BroadsheetError
-from service.operations import authoring, newsletter_settings
+from service.operations import newsletter_making, newsletter_settings
 from service.operations.limits import FASTEST_PERSON
 from service.running import everything
 from service.settings import ROOT, Settings
@@ -60,7 +60,7 @@ def fresh(home: Path, **words: str) -> Iterator[Settings]:
 
 def a_newsletter() -> int:
     """A newsletter that takes sign-ups."""
-    newsletter_id = authoring.create_newsletter(
+    newsletter_id = newsletter_making.create_newsletter(
         SLUG,
         name="Benchmark Letter",
         sender_address="letter@harbour-lane.example",

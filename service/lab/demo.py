@@ -14,7 +14,7 @@ from typing import Any
 
 from service import settings
 from service.lab import readers
-from service.operations import authoring, importing, reporting, scheduling, suppressing
+from service.operations import authoring, importing, newsletter_making, reporting, scheduling, suppressing
 from service.running import everything, wait_for_sandbox
 from service.settings import Settings
 from service.tokens import Purpose, Signer
@@ -72,7 +72,7 @@ def running(
 def _run(demo: Demo, number: int, watch: Callable[[int], dict[str, Any]], say: Callable[[str], None]) -> None:
     _stumble(demo.settings)
     with demo.phase("import"):
-        newsletter = authoring.create_newsletter(
+        newsletter = newsletter_making.create_newsletter(
             "data-letter",
             name="Data Letter",
             sender_address="letter@harbour-lane.example",

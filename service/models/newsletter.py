@@ -1,8 +1,9 @@
 """A publication: sender, postal address, language, design, consent wording, tracking policy."""
 
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Text
+from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -14,11 +15,15 @@ class Newsletter(Base):
 
     `signup_fields`: what the sign-up form asks beside the address. `allowed_origins`: sites whose scripts may sign readers up.
     `needs_export_consent`: nobody is mailed who has not agreed to the transfer abroad. `welcome`: a text of the team's for the
-    welcome mail; empty for the standard one, null for none.
+    welcome mail; empty for the standard one, null for none. `subject_prefix` stands before every subject. `undo_seconds`: how long a
+    sending can be taken back; above `typed_above` readers, whoever sends types their number.
     """
 
     __tablename__ = "newsletters"
-    __table_args__ = (CheckConstraint("tracking_policy IN ('agreed', 'not-objected', 'none')", name="tracking_policy"),)
+    __table_args__ = (
+        CheckConstraint("tracking_policy IN ('agreed', 'not-objected', 'none')", name="tracking_policy"),
+        CheckConstraint("undo_seconds BETWEEN 10 AND 60", name="undo"),
+    )
 
     id: Mapped[Id]
     slug: Mapped[str] = mapped_column(unique=True)
@@ -43,6 +48,10 @@ class Newsletter(Base):
     needs_export_consent: Mapped[bool] = mapped_column(server_default="false")
     has_archive: Mapped[bool] = mapped_column(server_default="false")
     welcome: Mapped[str | None]
+    subject_prefix: Mapped[str] = mapped_column(server_default="")
+    undo_seconds: Mapped[int] = mapped_column(server_default="20")
+    typed_above: Mapped[int] = mapped_column(server_default="1000")
+    archived_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     created_at: Mapped[CreatedAt]
 
 

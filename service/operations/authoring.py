@@ -1,4 +1,4 @@
-"""Newsletters and issues as a team writes them: everything that can be wrong is found here, before anything is sent."""
+"""Issues as a team writes them: everything that can be wrong is found here, before anything is sent."""
 
 import hashlib
 import json
@@ -12,10 +12,9 @@ from typing import Any
 
 from service.clients import media
 from service.db import Transaction, transaction
-from service.domain.addresses import AddressError, normalise
 from service.domain.conditions import tidy
 from service.domain.personalisation import LEAVE_URL, resolve
-from service.errors import Conflict, Invalid, NotFound
+from service.errors import Invalid, NotFound
 from service.operations import looks
 from service.operations import sources as incoming
 from service.operations.auditing import audit
@@ -35,17 +34,7 @@ from service.rendering.variants import Text
 from service.settings import current
 
 LARGEST_SOURCE = 2 * 1024 * 1024
-_SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3}")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-TRACKING_POLICIES = ("agreed", "not-objected", "none")
-
-
-_CREATE = """
-    INSERT INTO newsletters (slug, name, sender_name, sender_address, reply_to, postal_address, language, tracking_policy, brand_colour, design, maximum_audience, accepts_signups)
-    VALUES (:slug, :name, :sender_name, :sender, :reply_to, :postal, :language, :policy, :colour, :design, :maximum, :signups)
-    ON CONFLICT (slug) DO NOTHING RETURNING id
-"""
 
 
 @dataclass(frozen=True)
@@ -58,128 +47,6 @@ class Source:
     draft: Draft | None = None
     pictures: Mapping[str, bytes] = field(default_factory=dict)
     versions: Mapping[str, "Source"] = field(default_factory=dict)
-
-
-def slug_of(name: str) -> str:
-    """A slug from a name, for who gave none. Names that differ only in what a slug cannot hold get different ones."""
-    whole = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-    slug = whole[:30].strip("-")
-    if slug and slug == whole and name.isascii():
-        return slug
-    return f"{slug}-{hashlib.sha256(name.encode()).hexdigest()[:8]}".strip("-")
-
-
-def create_newsletter(
-    slug: str,
-    *,
-    name: str,
-    sender_address: str,
-    postal_address: str,
-    actor: str,
-    sender_name: str | None = None,
-    reply_to: str | None = None,
-    language: str = "en",
-    tracking_policy: str = "agreed",
-    brand_colour: str = "#1f3a5f",
-    maximum_audience: int | None = None,
-    accepts_signups: bool = True,
-    design: str = "gazette",
-) -> int:
-    """Create a newsletter; its id. Raises Invalid with every problem, and Conflict when the slug is taken."""
-    sender, answers_to = _check_newsletter(
-        slug, name, sender_name, postal_address, tracking_policy, brand_colour, design, (sender_address, reply_to)
-    )
-    with transaction() as tx:
-        row = tx.execute(
-            _CREATE,
-            slug=slug,
-            name=name.strip(),
-            sender_name=(sender_name or name).strip(),
-            sender=sender,
-            reply_to=answers_to,
-            postal=postal_address.strip(),
-            language=language,
-            policy=tracking_policy,
-            colour=brand_colour,
-            design=design,
-            maximum=maximum_audience,
-            signups=accepts_signups,
-        ).scalar_one_or_none()
-        if row is None:
-            raise Conflict(f"There is a newsletter {slug!r} already.")
-        audit(tx, actor, "create", f"newsletter {row}")
-    return int(row)
-
-
-def _check_newsletter(
-    slug: str,
-    name: str,
-    sender_name: str | None,
-    postal_address: str,
-    tracking_policy: str,
-    brand_colour: str,
-    design: str,
-    addresses: tuple[str, str | None],
-) -> tuple[str | None, str | None]:
-    """The sender's and the reply-to address, tidied. Raises Invalid with every problem."""
-    problems = []
-    if not _SLUG.fullmatch(slug):
-        problems.append(f"The slug {slug!r} must have 1 to 40 lower-case letters, digits and hyphens.")
-    texts = {"name": name, "sender name": sender_name or name, "postal address": postal_address.replace("\n", " ")}
-    problems += [
-        f"The {what} has a control character; remove it." for what, text in texts.items() if _CONTROL.search(text)
-    ]
-    problems += [f"The {what} is empty." for what, text in texts.items() if not text.strip()]
-    if tracking_policy not in TRACKING_POLICIES:
-        problems.append(f"The tracking policy must be one of {', '.join(TRACKING_POLICIES)}.")
-    if not re.fullmatch(r"#[0-9a-fA-F]{6}", brand_colour):
-        problems.append("The brand colour must be written like #1f3a5f.")
-    problems += looks.design_problems(design)
-    found: list[str | None] = []
-    for what, address in zip(("sender", "reply-to"), addresses, strict=True):
-        try:
-            found.append(normalise(address).as_typed_clean if address else None)
-        except AddressError as error:
-            problems.append(f"The {what} address: {error}")
-    if problems:
-        raise Invalid(*problems)
-    return found[0], found[1]
-
-
-def find_newsletter(called: str) -> int:
-    """The id of the newsletter of this slug or, if there is none, of this name. Raises NotFound, naming those there are, and
-    Conflict when several bear the name."""
-    with transaction() as tx:
-        rows = tx.execute("SELECT id, slug, name FROM newsletters ORDER BY slug").all()
-    by_slug = [row.id for row in rows if row.slug == called]
-    by_name = [row.id for row in rows if row.name.casefold() == called.strip().casefold()]
-    found = by_slug or by_name or [row.id for row in rows if row.slug == slug_of(called)]
-    if len(found) > 1:
-        raise Conflict(
-            f"Several newsletters are called {called!r}. Name the one you mean by its slug: {', '.join(row.slug for row in rows if row.id in found)}."
-        )
-    if not found:
-        there = (
-            f"There are: {', '.join(row.slug for row in rows)}."
-            if rows
-            else "There is none yet: `broadsheet newsletter create --help`."
-        )
-        raise NotFound(f"There is no newsletter {called!r}. {there}")
-    return int(found[0])
-
-
-def check_sender(newsletter_id: int, *, sender_address: str | None, postal_address: str | None) -> None:
-    """Refuse a sender or postal address that is not the newsletter's, rather than pass over it. Raises Conflict."""
-    with transaction() as tx:
-        row = _newsletter(tx, newsletter_id)
-    for what, given, known in (
-        ("sender", sender_address, row["sender_address"]),
-        ("postal address", postal_address, row["postal_address"]),
-    ):
-        if given and given.strip() != known:
-            raise Conflict(
-                f"The newsletter {row['slug']!r} exists with the {what} {known!r}. Leave the option out, or name another newsletter."
-            )
 
 
 def read_source(path: Path) -> Source:
@@ -230,6 +97,7 @@ def masthead_of(row: Mapping[str, Any]) -> Masthead:
         has_archive=row["has_archive"],
         logo=looks.logo(row["logo"]),
         designs=current().designs,
+        subject_prefix=row["subject_prefix"],
     )
 
 

@@ -29,3 +29,8 @@ def design_problems(name: str) -> list[str]:
     except RenderError as error:
         return [f"{problem[0].upper()}{problem[1:]}." for problem in error.problems]
     return []
+
+
+def design_names() -> list[str]:
+    """The designs that there are, ours and the team's."""
+    return sorted(design_files.folders(current().designs))

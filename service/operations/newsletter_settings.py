@@ -9,20 +9,26 @@ from typing import Any
 from service.clients import media
 from service.db import Transaction, transaction
 from service.domain import newsletter_rules as rules
+from service.domain.permissions import Permission
 from service.errors import Invalid, NotFound
 from service.languages import LANGUAGES, match
 from service.operations.auditing import audit
 from service.operations.looks import design_problems
+from service.operations.permitting import require
 from service.operations.wordings import PURPOSES, Wording, choose
 
+_ADDRESSES = ("reply_to", "sender_address")
+"""Settings that an audit entry tells of without what they are."""
 LARGEST_LOGO = 512 * 1024
 """Bytes: it is on every page."""
 
 _CHANGE = """
     UPDATE newsletters w SET (name, description, postal_address, privacy_url, reply_to, brand_colour, time_zone, tracking_policy,
-        signup_fields, allowed_origins, welcome, accepts_signups, has_archive, needs_export_consent, logo, design)
+        signup_fields, allowed_origins, welcome, accepts_signups, has_archive, needs_export_consent, logo, design, sender_name,
+        sender_address, subject_prefix, undo_seconds, typed_above, maximum_audience, needs_approval)
     = (SELECT r.name, r.description, r.postal_address, r.privacy_url, r.reply_to, r.brand_colour, r.time_zone, r.tracking_policy,
-        r.signup_fields, r.allowed_origins, r.welcome, r.accepts_signups, r.has_archive, r.needs_export_consent, r.logo, r.design
+        r.signup_fields, r.allowed_origins, r.welcome, r.accepts_signups, r.has_archive, r.needs_export_consent, r.logo, r.design, r.sender_name,
+        r.sender_address, r.subject_prefix, r.undo_seconds, r.typed_above, r.maximum_audience, r.needs_approval
        FROM jsonb_populate_record(w, CAST(:changes AS jsonb)) r)
     WHERE w.id = :id
 """
@@ -39,6 +45,8 @@ def change(slug: str, *, actor: str, **fields: Any) -> dict[str, Any]:
 
     Raises Invalid with every problem, and NotFound.
     """
+    with transaction() as tx:
+        require(actor, Permission.CONFIGURE, _row(tx, slug)["id"])
     changes, problems = _checked(fields)
     try:
         if fields.get("logo") is not None:
@@ -52,18 +60,19 @@ def change(slug: str, *, actor: str, **fields: Any) -> dict[str, Any]:
         differing = {name: value for name, value in changes.items() if before[name] != value}
         if differing:
             tx.execute(_CHANGE, changes=json.dumps(differing), id=before["id"])
-            # Where answers go is an address, and no audit entry holds one.
-            told = {name: "changed" if name == "reply_to" else value for name, value in differing.items()}
+            told = {name: "changed" if name in _ADDRESSES else value for name, value in differing.items()}
             audit(tx, actor, "change", f"newsletter {before['id']}", **told)
     return show(slug)
 
 
-def show(slug: str) -> dict[str, Any]:
+def show(slug: str, *, actor: str = "console") -> dict[str, Any]:
     """A newsletter's settings, and how many readers it has. Raises NotFound."""
     with transaction() as tx:
         row = _row(tx, slug)
+        require(actor, Permission.SEE, row["id"])
         readers = tx.execute(_READERS, id=row["id"]).mappings().one()
     row["created_at"] = row["created_at"].isoformat()
+    row.pop("archived_at")
     return row | {"readers": dict(readers)}
 
 
@@ -94,6 +103,7 @@ def set_wording(slug: str, purpose: str, language: str, text: str | None, *, act
         raise Invalid(*problems)
     with transaction() as tx:
         newsletter_id = _locked(tx, slug)["id"]
+        require(actor, Permission.CONFIGURE, newsletter_id)
         key = {"id": newsletter_id, "purpose": purpose, "language": tag}
         tx.execute(
             "DELETE FROM newsletter_wordings WHERE newsletter_id = :id AND purpose = :purpose AND language = :language",

@@ -9,7 +9,7 @@ from service.clients.dns import Resolver, SystemResolver
 from service.db import Transaction, transaction
 from service.domain.personalisation import Tag
 from service.errors import Conflict, Invalid, NotFound
-from service.operations import authoring
+from service.operations import authoring, newsletter_making
 from service.operations.authoring import Source
 from service.operations.authoring_variants import Looked, examine_all
 from service.operations.missing import missing_values
@@ -27,7 +27,7 @@ from service.settings import TOKEN_LENGTH, current
 
 _ISSUE = """
     SELECT i.id, i.newsletter_id, i.subject, i.source, i.versions, i.audience, i.sender_address, i.reply_to, i.tracking_policy, i.in_archive,
-        w.name, w.sender_name, w.postal_address, w.language, w.design, w.brand_colour, w.logo, w.has_archive
+        w.name, w.sender_name, w.postal_address, w.language, w.design, w.brand_colour, w.logo, w.has_archive, w.subject_prefix
     FROM issues i JOIN newsletters w ON w.id = i.newsletter_id WHERE i.id = :issue
 """
 
@@ -69,7 +69,7 @@ def check_file(
     database is needed. Raises NotFound, Conflict."""
     facts, row = Facts(), None
     if newsletter is not None:
-        newsletter_id = authoring.find_newsletter(newsletter)
+        newsletter_id = newsletter_making.find_newsletter(newsletter)
         with transaction() as tx:
             row = dict(tx.execute("SELECT * FROM newsletters WHERE id = :id", id=newsletter_id).mappings().one())
             fields |= authoring.fields_of(tx, newsletter_id)

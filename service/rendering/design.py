@@ -33,7 +33,8 @@ _PADDING = "\u034f \u200c\u00a0" * 40
 @dataclass(frozen=True)
 class Masthead:
     """What of the newsletter shows in every mail. With an archive, each also says where it can be read in a browser. `logo` is
-    the sender's mark and takes the place of the sender's line. `designs`: the folder with a team's own."""
+    the sender's mark and takes the place of the sender's line. `designs`: the folder with a team's own. `subject_prefix` stands
+    before every subject."""
 
     name: str
     sender_name: str
@@ -44,6 +45,7 @@ class Masthead:
     has_archive: bool = False
     logo: Picture | None = None
     designs: Path | None = None
+    subject_prefix: str = ""
 
 
 @dataclass(frozen=True)

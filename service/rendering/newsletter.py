@@ -150,7 +150,7 @@ def _render(
     _check_size(inlined, findings)
     if web_version.keeps_notes(inlined):
         raise InliningError("the design keeps notes in the mail that belong to the web version")
-    rendered_subject = placements.place(draft.head.subject, "text")
+    rendered_subject = f"{masthead.subject_prefix} {placements.place(draft.head.subject, 'text')}".lstrip()
     preheader = placements.place(draft.head.preheader, "text")
     _warn_of_missing_defaults(placements.tags, {*SYSTEM_FIELDS, TODAY, *known}, findings)
     return Rendered(rendered_subject, preheader, inlined, text, placements.tags, findings.warnings)

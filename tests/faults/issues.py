@@ -10,7 +10,7 @@ from typing import Any
 from service import queue
 from service.db import transaction
 from service.lab import readers as lab_readers
-from service.operations import authoring, importing, reporting, scheduling, suppressing
+from service.operations import authoring, importing, newsletter_making, reporting, scheduling, suppressing
 from service.operations.authoring import Source
 from tests.faults import checking
 from tests.faults.machine import Machine, wait_until
@@ -20,7 +20,7 @@ LETTER = '# Letter {title}\n\nDear {{{{ first_name | default: "reader" }}}},\n\n
 
 def a_newsletter(machine: Machine, slug: str, number: int) -> int:
     """A newsletter with so many imported readers: some agree to tracking, some do not, a few are suppressed."""
-    newsletter = authoring.create_newsletter(
+    newsletter = newsletter_making.create_newsletter(
         slug,
         name=slug.capitalize(),
         sender_address="letter@harbour-lane.example",

@@ -2,11 +2,12 @@
 
 from flask import Flask
 
-from service.web.admin import account, frame, gate, home, operators, signing_in
+from service.web.admin import account, frame, gate, home, newsletters, operators, signing_in
 
 BLUEPRINTS = (
     account.blueprint,
     home.blueprint,
+    newsletters.blueprint,
     operators.blueprint,
     signing_in.blueprint,
 )
