@@ -20,6 +20,7 @@ from service.models.operator import Membership, Operator, OperatorSession, Recov
 from service.models.signup import Link, LinkRequest, Mail, Signup
 from service.models.subscriber import AddressChange, LeaveReason, Subscriber, Subscription
 from service.models.upkeep import AuditEntry, Duty, Installation
+from service.models.writing import IssueEditor, IssuePicture, IssueVersion
 
 __all__ = [
     "AddressChange",
@@ -41,6 +42,9 @@ __all__ = [
     "ImportedRow",
     "Installation",
     "Issue",
+    "IssueEditor",
+    "IssuePicture",
+    "IssueVersion",
     "LeaveReason",
     "Link",
     "LinkRequest",

@@ -13,7 +13,8 @@ from service.models.base import Base, CreatedAt, Document, Id
 class Issue(Base):
     """`audience` says who is meant: `{}` all of the newsletter; `import`: the readers of that file; `again`: also those who have
     this content already. `versions`: language → source of the other languages. `provider` is frozen when the issue is scheduled. `forgotten`: how many readers opened and clicked
-    of whom it is not kept any more who they were, and when that was last seen to."""
+    of whom it is not kept any more who they were, and when that was last seen to. `problems` keep the present text from being
+    rendered, and the issue from being sent; `version` is the number of the present text."""
 
     __tablename__ = "issues"
     __table_args__ = (
@@ -51,6 +52,9 @@ class Issue(Base):
     sent_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     in_archive: Mapped[bool] = mapped_column(server_default="false")
     forgotten: Mapped[Document]
+    problems: Mapped[list[str]] = mapped_column(JSONB, server_default="[]")
+    version: Mapped[int] = mapped_column(server_default="1")
+    archived_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     created_at: Mapped[CreatedAt]
 
 

@@ -28,6 +28,7 @@ from service.operations.authoring_variants import (
     render_all,
 )
 from service.operations.requests import MEDIA_ORIGIN
+from service.rendering import front_matter
 from service.rendering.drafts import Draft, draft_from_text
 from service.rendering.newsletter import Masthead, Picture, Rendered
 from service.rendering.variants import Text
@@ -135,7 +136,7 @@ def examine_variants(source: Source, masthead: Masthead, *, fields: frozenset[st
 
 
 def _texts(
-    source: Source, masthead: Masthead, subject: str | None, *, keep: bool
+    source: Source, masthead: Masthead, subject: str | None, *, keep: bool, seen: dict[str, Picture] | None = None
 ) -> tuple[dict[str, Text], Callable[[str, str], Picture]]:
     """Language → text, the newsletter's own first; and what finds a picture of a language's text."""
     if any(tidy("language", language) == tidy("language", masthead.language) for language in source.versions):
@@ -150,7 +151,10 @@ def _texts(
     }
 
     def picture(language: str, name: str) -> Picture:
-        return _picture(sources[language], name, keep=keep)
+        found = _picture(sources[language], name, keep=keep)
+        if seen is not None:
+            seen[name] = found
+        return found
 
     return texts, picture
 
@@ -167,8 +171,7 @@ def _picture(source: Source, name: str, *, keep: bool) -> Picture:
     if not keep:
         stored = media.inspect(content, called=name)
         return Picture(path.as_uri().replace("file://", MEDIA_ORIGIN), stored.width, stored.height)
-    stored = media.store(content, called=name)
-    return Picture(f"{MEDIA_ORIGIN}/{stored.name}", stored.width, stored.height)
+    return stored_picture(content, name)
 
 
 def create_issue(
@@ -182,14 +185,53 @@ def create_issue(
     """Create a draft issue: rendered, inlined and checked. Its id, and what readers get of whom nothing is known, with the
     warnings about all variants. Raises Invalid with every problem, and NotFound."""
     with transaction() as tx:
-        newsletter = _newsletter(tx, newsletter_id)
+        newsletter = newsletter_of(tx, newsletter_id)
         fields = fields_of(tx, newsletter_id)
-    variants = render_variants(source, masthead_of(newsletter), subject=subject, fields=fields, keep_pictures=True)
+    pictures: dict[str, Picture] = {}
+    texts, picture = _texts(source, masthead_of(newsletter), subject, keep=True, seen=pictures)
+    variants = render_all(texts, masthead_of(newsletter), fields=fields, picture=picture)
     with transaction() as tx:
-        issue_id = _insert(tx, newsletter, source, variants, dict(audience or {}))
+        first = variants[0].rendered
+        written = replace(
+            source, markdown=front_matter.with_subject(source.markdown, subject) if subject else source.markdown
+        )
+        issue_id = _insert(
+            tx,
+            newsletter,
+            written,
+            without_reader(first, first.subject),
+            content_hash(newsletter, variants),
+            dict(audience or {}),
+        )
         insert_variants(tx, issue_id, variants)
+        _remember(tx, issue_id, source, pictures, actor)
         audit(tx, actor, "create", f"issue {issue_id}")
     return issue_id, replace(variants[0].rendered, warnings=all_warnings(variants))
+
+
+def _remember(tx: Transaction, issue_id: int, source: Source, pictures: Mapping[str, Picture], actor: str) -> None:
+    """What the web application goes on writing from: the first text, and where its pictures are."""
+    tx.execute(
+        """INSERT INTO issue_versions (issue_id, number, source, versions, actor, why)
+           SELECT id, 1, source, versions, :actor, 'made' FROM issues WHERE id = :id""",
+        id=issue_id,
+        actor=actor,
+    )
+    for name, picture in pictures.items():
+        keep_picture(tx, issue_id, name, picture)
+
+
+def keep_picture(tx: Transaction, issue_id: int, name: str, picture: Picture) -> None:
+    """Let the issue's text name this stored picture."""
+    tx.execute(
+        """INSERT INTO issue_pictures (issue_id, name, media, width, height) VALUES (:issue, :name, :media, :width, :height)
+           ON CONFLICT (issue_id, name) DO UPDATE SET media = excluded.media, width = excluded.width, height = excluded.height""",
+        issue=issue_id,
+        name=name,
+        media=picture.url.rpartition("/")[2],
+        width=picture.width,
+        height=picture.height,
+    )
 
 
 def discard_draft(issue_id: int) -> None:
@@ -214,7 +256,7 @@ def with_pictures(page: str, source: Source) -> str:
     return page
 
 
-def _newsletter(tx: Transaction, newsletter_id: int) -> dict[str, Any]:
+def newsletter_of(tx: Transaction, newsletter_id: int) -> dict[str, Any]:
     row = tx.execute("SELECT * FROM newsletters WHERE id = :id", id=newsletter_id).mappings().one_or_none()
     if row is None:
         raise NotFound(f"There is no newsletter {newsletter_id}.")
@@ -231,24 +273,38 @@ def fields_of(tx: Transaction, newsletter_id: int) -> frozenset[str]:
     return frozenset(rows.scalars())
 
 
+def insert_unrendered(tx: Transaction, newsletter: Mapping[str, Any], markdown: str) -> int:
+    """A draft of which nothing has been rendered yet; its id."""
+    content = hashlib.sha256(markdown.encode()).digest()
+    return _insert(
+        tx, newsletter, Source(markdown, Path("/nonexistent")), front_matter.split(markdown).subject, content, {}
+    )
+
+
+def stored_picture(content: bytes, name: str) -> Picture:
+    """Keep a picture, to be served. Raises Invalid for what is none, or too large."""
+    stored = media.store(content, called=name)
+    return Picture(f"{MEDIA_ORIGIN}/{stored.name}", stored.width, stored.height)
+
+
 def _insert(
     tx: Transaction,
     newsletter: Mapping[str, Any],
     source: Source,
-    variants: list[Variant],
+    subject: str,
+    content: bytes,
     audience: dict[str, Any],
 ) -> int:
     alphabet = string.ascii_letters + string.digits
     policy = newsletter["tracking_policy"]
-    first = variants[0].rendered
     issue_id: int = tx.execute(
         """INSERT INTO issues (newsletter_id, subject, source, versions, content_hash, audience, audience_hash, sender_name, sender_address, reply_to, tracking_policy, marker, in_archive)
            VALUES (:newsletter, :subject, :source, CAST(:versions AS jsonb), :hash, CAST(:audience AS jsonb), :audience_hash, :sender_name, :sender_address, :reply_to, :policy, :marker, :in_archive) RETURNING id""",
         newsletter=newsletter["id"],
-        subject=without_reader(first, first.subject),
+        subject=subject,
         source=source.markdown,
         versions=json.dumps({language: one.markdown for language, one in source.versions.items()}),
-        hash=content_hash(newsletter, variants),
+        hash=content,
         audience=json.dumps(audience),
         audience_hash=hashlib.sha256(json.dumps([audience, policy], sort_keys=True).encode()).digest(),
         sender_name=newsletter["sender_name"],

@@ -21,7 +21,7 @@ _TAKE = """
     WHERE id = :issue AND (
         (state = 'scheduled' AND scheduled_at <= clock_timestamp())
         OR (state = 'preparing' AND lease_until < clock_timestamp())
-    ) AND provider = :provider
+    ) AND provider = :provider AND problems = '[]'
     RETURNING id
 """
 _TOO_LATE = """

@@ -30,6 +30,8 @@ def schedule(issue_id: int, *, actor: str, override: str | None = None) -> None:
             raise Conflict("This newsletter asks for a second person's approval before an issue is sent.")
         if row["state"] not in ("draft", "approved"):
             raise Conflict(f"Issue {issue_id} is {row['state']}; it cannot be scheduled.{_hint(row['state'])}")
+        if row["problems"]:
+            raise Conflict("The text has problems that keep it from being rendered. Mend them first; nothing was sent.")
         if stopping and override is None:
             raise Blocked(stopping)
         tx.execute(

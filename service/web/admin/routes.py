@@ -2,11 +2,13 @@
 
 from flask import Flask
 
-from service.web.admin import account, frame, gate, home, newsletters, operators, signing_in
+from service.web.admin import account, editor, frame, gate, home, issues, newsletters, operators, signing_in
 
 BLUEPRINTS = (
     account.blueprint,
+    editor.blueprint,
     home.blueprint,
+    issues.blueprint,
     newsletters.blueprint,
     operators.blueprint,
     signing_in.blueprint,

@@ -1,0 +1,284 @@
+"""Writing an issue: every saving is rendered as it would be sent and kept as a version. A text that cannot be rendered yet is
+kept with what is wrong with it, and cannot be sent. Refuses to write one person's text over another's."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from service.db import Transaction, transaction
+from service.domain.merging import merge
+from service.domain.permissions import Permission
+from service.errors import Conflict, Invalid, NotFound
+from service.operations import authoring
+from service.operations.auditing import audit
+from service.operations.authoring import Source, masthead_of
+from service.operations.authoring_variants import Variant, content_hash, insert_variants, render_all
+from service.operations.permitting import require
+from service.operations.requests import MEDIA_ORIGIN
+from service.rendering import front_matter
+from service.rendering.newsletter import Picture
+from service.rendering.variants import Text
+
+EDITABLE = ("draft", "approved")
+FOLDED = "5 minutes"
+"""Within it, the autosavings of one person become one version."""
+BLANK = 'Dear {{ first_name | default: "reader" }},\n\n'
+
+_FIND = """
+    SELECT i.*, w.name AS newsletter_name, w.slug AS newsletter FROM issues i JOIN newsletters w ON w.id = i.newsletter_id WHERE i.id = :id
+"""
+
+
+@dataclass(frozen=True)
+class Saved:
+    """`number`: the version that is there now. `merged`: somebody else's changes are in it too."""
+
+    number: int
+    problems: tuple[str, ...]
+    merged: bool = False
+
+
+class Collision(Conflict):
+    """Somebody else changed the same place meanwhile. What was sent is kept as the version `number`."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__("Somebody else changed the same lines meanwhile. Your text is kept beside theirs.")
+        self.number = number
+
+
+def find(issue_id: int, *, actor: str, permission: Permission = Permission.SEE) -> dict[str, Any]:
+    """An issue as its pages show it. Raises NotFound, Forbidden."""
+    with transaction() as tx:
+        return _found(tx, issue_id, actor, permission)
+
+
+def begin(newsletter_id: int, *, actor: str, source: Source | None = None, subject: str = "") -> int:
+    """A new draft: blank, or from a file. Raises NotFound, Forbidden."""
+    require(actor, Permission.WRITE, newsletter_id)
+    markdown = front_matter.join(subject or "Untitled issue", "", BLANK) if source is None else titled(source)
+    with transaction() as tx:
+        newsletter = authoring.newsletter_of(tx, newsletter_id)
+        issue_id = authoring.insert_unrendered(tx, newsletter, markdown)
+        for name, content in (source.pictures if source else {}).items():
+            authoring.keep_picture(tx, issue_id, name, authoring.stored_picture(content, name))
+        audit(tx, actor, "create", f"issue {issue_id}")
+    render_first(issue_id, markdown, actor=actor)
+    return issue_id
+
+
+def render_first(issue_id: int, markdown: str, *, actor: str) -> None:
+    """Render a draft of which nothing has been rendered yet, and make its text the first version."""
+    _save(issue_id, markdown, None, actor=actor, why="made")
+
+
+def save(issue_id: int, markdown: str, *, base: int, actor: str, why: str = "saved") -> Saved:
+    """Keep this text, which was begun from version `base`, as the present one. What another person changed meanwhile elsewhere
+    in it is kept too.
+
+    Raises Collision; Conflict once the issue is on its way; NotFound, Forbidden, and Invalid for what is no text at all.
+    """
+    if "\x00" in markdown or len(markdown.encode(errors="replace")) > authoring.LARGEST_SOURCE:
+        raise Invalid("This is no text, or more than 2 MB of it. Nothing was saved; take some of it out.")
+    text = markdown.encode(errors="replace").decode()
+    try:
+        return _save(issue_id, text, base, actor=actor, why=why)
+    except _CollidesError:
+        raise Collision(_keep_aside(issue_id, text, actor)) from None
+
+
+def _save(issue_id: int, markdown: str, base: int | None, *, actor: str, why: str) -> Saved:
+    with transaction() as tx:
+        issue = _found(tx, issue_id, actor, Permission.WRITE)
+        _check_editable(issue)
+        merged = _merged(tx, issue, markdown, base)
+        text = markdown if merged is None else merged
+        newsletter = authoring.newsletter_of(tx, issue["newsletter_id"])
+        fields = authoring.fields_of(tx, issue["newsletter_id"])
+        pictures = pictures_of(tx, issue_id)
+    if merged is None and base is not None and text == issue["source"]:
+        return Saved(issue["version"], tuple(issue["problems"]))
+    made = _rendered(newsletter, text, issue["versions"], fields, pictures)
+    with transaction() as tx:
+        now = _locked(tx, issue_id)
+        _check_editable(now)
+        if now["version"] != issue["version"]:
+            return_to = None
+        else:
+            return_to = _keep(tx, now, newsletter, text, made, actor=actor, why="merged" if merged is not None else why)
+    if return_to is None:  # somebody was faster while this text was rendered
+        return _save(issue_id, markdown, base, actor=actor, why=why)
+    return Saved(return_to, made.problems, merged is not None)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What came of a text: variants, or what is wrong."""
+
+    variants: list[Variant]
+    problems: tuple[str, ...]
+
+
+def _rendered(
+    newsletter: Mapping[str, Any],
+    markdown: str,
+    versions: Mapping[str, str],
+    fields: frozenset[str],
+    pictures: Mapping[str, Picture],
+) -> _Made:
+    texts = {newsletter["language"]: Text(markdown, None)} | {tag: Text(text, None) for tag, text in versions.items()}
+
+    def picture(_language: str, name: str) -> Picture:
+        if name not in pictures:
+            raise Invalid(f"the picture {name} is not among the issue's pictures; add it, or correct its name")
+        return pictures[name]
+
+    try:
+        return _Made(render_all(texts, masthead_of(newsletter), fields=fields, picture=picture), ())
+    except Invalid as error:
+        return _Made([], tuple(error.problems))
+
+
+def _keep(
+    tx: Transaction,
+    issue: Mapping[str, Any],
+    newsletter: Mapping[str, Any],
+    text: str,
+    made: _Made,
+    *,
+    actor: str,
+    why: str,
+) -> int:
+    """Make this the issue's present text; its number. An approval was given to other words, and ends."""
+    number = int(issue["version"]) + (why != "made")
+    if why == "autosaved":
+        _fold(tx, issue["id"], actor)
+    first = made.variants[0].rendered if made.variants else None
+    subject = (
+        authoring.without_reader(first, first.subject)
+        if first
+        else front_matter.split(text).subject or issue["subject"]
+    )
+    tx.execute(
+        """UPDATE issues SET source = :source, subject = :subject, problems = CAST(:problems AS jsonb), version = :number,
+               content_hash = :hash, sender_name = :sender_name, sender_address = :sender_address, reply_to = :reply_to,
+               tracking_policy = :policy, state = 'draft', state_reason = CASE WHEN state = 'approved' THEN 'changed since it was approved' END
+           WHERE id = :id""",
+        id=issue["id"],
+        source=text,
+        subject=subject,
+        problems=json.dumps(made.problems),
+        number=number,
+        hash=content_hash(newsletter, made.variants) if made.variants else hashlib.sha256(text.encode()).digest(),
+        sender_name=newsletter["sender_name"],
+        sender_address=newsletter["sender_address"],
+        reply_to=newsletter["reply_to"],
+        policy=newsletter["tracking_policy"],
+    )
+    # What was rendered last stays to be looked at while there are problems; nothing of it can be sent meanwhile.
+    if made.variants:
+        tx.execute("DELETE FROM variants WHERE issue_id = :id", id=issue["id"])
+        insert_variants(tx, issue["id"], made.variants)
+    remember(tx, issue["id"], number, text, issue["versions"], actor, why)
+    if issue["state"] == "approved":
+        audit(tx, actor, "end the approval", f"issue {issue['id']}", why="the text was changed")
+    return number
+
+
+def remember(
+    tx: Transaction, issue_id: int, number: int, text: str, versions: Mapping[str, str], actor: str, why: str
+) -> None:
+    """Add a version to the issue's history."""
+    tx.execute(
+        """INSERT INTO issue_versions (issue_id, number, source, versions, actor, why)
+           VALUES (:issue, :number, :source, CAST(:versions AS jsonb), :actor, :why)
+           ON CONFLICT (issue_id, number) DO UPDATE SET source = excluded.source, actor = excluded.actor, why = excluded.why""",
+        issue=issue_id,
+        number=number,
+        source=text,
+        versions=json.dumps(versions),
+        actor=actor,
+        why=why,
+    )
+
+
+def _fold(tx: Transaction, issue_id: int, actor: str) -> None:
+    """Take the last version away where it is this person's autosaving of a moment ago, and nobody else began from it."""
+    tx.execute(
+        """DELETE FROM issue_versions v WHERE v.issue_id = :issue AND v.why = 'autosaved' AND v.actor = :actor
+             AND v.at > clock_timestamp() - CAST(:span AS interval)
+             AND v.number = (SELECT max(number) FROM issue_versions WHERE issue_id = :issue)
+             AND NOT EXISTS (SELECT FROM issue_editors e WHERE e.issue_id = :issue AND 'operator ' || e.operator_id <> :actor
+                 AND e.seen_at > clock_timestamp() - interval '1 hour')""",
+        issue=issue_id,
+        actor=actor,
+        span=FOLDED,
+    )
+
+
+class _CollidesError(Exception):
+    """The same place was changed twice."""
+
+
+def _merged(tx: Transaction, issue: Mapping[str, Any], text: str, base: int | None) -> str | None:
+    """Both people's text where somebody else saved since `base`; None where nobody did."""
+    if base is None or base == issue["version"] or text == issue["source"]:
+        return None
+    begun_from = tx.execute(
+        "SELECT source FROM issue_versions WHERE issue_id = :issue AND number = :base", issue=issue["id"], base=base
+    ).scalar_one_or_none()
+    found = None if begun_from is None else merge(begun_from, text, issue["source"])
+    if found is None:
+        raise _CollidesError
+    return found
+
+
+def _keep_aside(issue_id: int, text: str, actor: str) -> int:
+    """Keep a text that could not be merged; its number, which is below nought: it never was the issue's present text."""
+    with transaction() as tx:
+        issue = _locked(tx, issue_id)
+        number: int = tx.execute(
+            "SELECT least(min(number), 0) - 1 FROM issue_versions WHERE issue_id = :id", id=issue_id
+        ).scalar_one()
+        remember(tx, issue_id, number, text, issue["versions"], actor, "not-merged")
+    return number
+
+
+def fields_of(issue_id: int, *, actor: str) -> frozenset[str]:
+    """What an author may name beside the names and the language: attributes that the newsletter's readers have."""
+    with transaction() as tx:
+        return authoring.fields_of(tx, _found(tx, issue_id, actor, Permission.SEE)["newsletter_id"])
+
+
+def pictures_of(tx: Transaction, issue_id: int) -> dict[str, Picture]:
+    """Name → picture, of all that the issue's text may name."""
+    rows = tx.execute(
+        "SELECT name, media, width, height FROM issue_pictures WHERE issue_id = :id ORDER BY name", id=issue_id
+    )
+    return {row.name: Picture(f"{MEDIA_ORIGIN}/{row.media}", row.width, row.height) for row in rows}
+
+
+def titled(source: Source) -> str:
+    """A file's text, with the title that it was given outside it."""
+    parts = front_matter.split(source.markdown)
+    if parts.subject or source.draft is None or not source.draft.title:
+        return source.markdown
+    return front_matter.join(source.draft.title, parts.preheader, parts.body, parts.others)
+
+
+def _check_editable(issue: Mapping[str, Any]) -> None:
+    if issue["state"] not in EDITABLE:
+        raise Conflict(f"The issue is {issue['state']}: its words are fixed now. Duplicate it to write on.")
+
+
+def _found(tx: Transaction, issue_id: int, actor: str, permission: Permission) -> dict[str, Any]:
+    row = tx.execute(_FIND, id=issue_id).mappings().one_or_none()
+    if row is None:
+        raise NotFound(f"There is no issue {issue_id}.")
+    require(actor, permission, row["newsletter_id"])
+    return dict(row)
+
+
+def _locked(tx: Transaction, issue_id: int) -> dict[str, Any]:
+    return dict(tx.execute("SELECT * FROM issues WHERE id = :id FOR UPDATE", id=issue_id).mappings().one())
