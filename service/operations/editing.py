@@ -30,6 +30,13 @@ _FIND = """
     SELECT i.*, w.name AS newsletter_name, w.slug AS newsletter FROM issues i JOIN newsletters w ON w.id = i.newsletter_id WHERE i.id = :id
 """
 
+_KEEP = """
+    UPDATE issues SET source = :source, subject = :subject, problems = CAST(:problems AS jsonb), version = :number,
+        content_hash = :hash, sender_name = :sender_name, sender_address = :sender_address, reply_to = :reply_to,
+        tracking_policy = :policy, state = 'draft', state_reason = CASE WHEN state = 'approved' THEN 'changed since it was approved' END
+    WHERE id = :id
+"""
+
 
 @dataclass(frozen=True)
 class Saved:
@@ -161,10 +168,7 @@ def _keep(
         else front_matter.split(text).subject or issue["subject"]
     )
     tx.execute(
-        """UPDATE issues SET source = :source, subject = :subject, problems = CAST(:problems AS jsonb), version = :number,
-               content_hash = :hash, sender_name = :sender_name, sender_address = :sender_address, reply_to = :reply_to,
-               tracking_policy = :policy, state = 'draft', state_reason = CASE WHEN state = 'approved' THEN 'changed since it was approved' END
-           WHERE id = :id""",
+        _KEEP,
         id=issue["id"],
         source=text,
         subject=subject,

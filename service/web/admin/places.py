@@ -35,12 +35,19 @@ TABS = (
     ("send", "Send", "admin_sending.show"),
     ("report", "Report", "admin_report.show"),
 )
+_WITHIN = {endpoint.partition(".")[0]: "admin_issues" for _, _, endpoint in TABS}
+"""Blueprints whose pages are found below a place of the menu."""
 
 
 def menu(actor: Actor) -> list[dict[str, Any]]:
     """What this actor finds in the menu."""
+    here = request.blueprint or ""
     return [
-        {"name": one.name, "href": url_for(one.endpoint), "is_here": _blueprint(one.endpoint) == request.blueprint}
+        {
+            "name": one.name,
+            "href": url_for(one.endpoint),
+            "is_here": _blueprint(one.endpoint) == _WITHIN.get(here, here),
+        }
         for one in MENU
         if actor.may_somewhere(one.permission) and one.endpoint in current_app.view_functions
     ]
