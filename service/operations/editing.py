@@ -31,10 +31,10 @@ _FIND = """
 """
 
 _KEEP = """
-    UPDATE issues SET source = :source, subject = :subject, problems = CAST(:problems AS jsonb), version = :number,
-        content_hash = :hash, sender_name = :sender_name, sender_address = :sender_address, reply_to = :reply_to,
-        tracking_policy = :policy, state = 'draft', state_reason = CASE WHEN state = 'approved' THEN 'changed since it was approved' END
-    WHERE id = :id
+    UPDATE issues i SET source = :source, subject = :subject, problems = CAST(:problems AS jsonb), version = :number,
+        content_hash = :hash, sender_name = w.sender_name, sender_address = w.sender_address, reply_to = w.reply_to,
+        tracking_policy = w.tracking_policy, state = 'draft', state_reason = CASE WHEN state = 'approved' THEN 'changed since it was approved' END
+    FROM newsletters w WHERE w.id = :newsletter AND i.id = :id
 """
 
 
@@ -175,10 +175,7 @@ def _keep(
         problems=json.dumps(made.problems),
         number=number,
         hash=content_hash(newsletter, made.variants) if made.variants else hashlib.sha256(text.encode()).digest(),
-        sender_name=newsletter["sender_name"],
-        sender_address=newsletter["sender_address"],
-        reply_to=newsletter["reply_to"],
-        policy=newsletter["tracking_policy"],
+        newsletter=newsletter["id"],
     )
     # What was rendered last stays to be looked at while there are problems; nothing of it can be sent meanwhile.
     if made.variants:
