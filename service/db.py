@@ -80,6 +80,12 @@ def transaction(*, as_owner: bool = False) -> Iterator[Transaction]:
         queue.publish(name, *arguments)
 
 
+def note(statement: str, /, **named: Any) -> None:
+    """One statement, committed by itself beside whatever transaction is open: for how far something is, and for nothing else."""
+    with engine().begin() as connection:
+        connection.execute(_parsed(statement), named)
+
+
 def after_fork() -> None:
     """Forget the parent's connections without closing them under it."""
     engine().dispose(close=False)

@@ -22,6 +22,7 @@ CHECK_LEDGERS: Final = "duties.check_ledgers"
 KEEP_PARTITIONS: Final = "duties.keep_partitions"
 MAKE_DIGEST: Final = "duties.make_digest"
 KEEP_RETENTION: Final = "duties.keep_retention"
+LOOK_AT_UPLOAD: Final = "duties.look_at_upload"
 ANSWER_SIGNUP: Final = "mail.answer_signup"
 ANSWER_LINK_REQUEST: Final = "mail.answer_link_request"
 SEND_MAIL: Final = "mail.send"
@@ -38,6 +39,7 @@ ROUTES: Final = {
     KEEP_PARTITIONS: "default",
     MAKE_DIGEST: "default",
     KEEP_RETENTION: "default",
+    LOOK_AT_UPLOAD: "default",
     ANSWER_SIGNUP: "mail",
     ANSWER_LINK_REQUEST: "mail",
     SEND_MAIL: "mail",

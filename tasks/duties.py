@@ -1,7 +1,7 @@
 """Recurring duties."""
 
 from service import queue
-from service.operations import digesting, retaining, upkeep
+from service.operations import digesting, retaining, uploading, upkeep
 from tasks.app import app
 
 
@@ -23,3 +23,9 @@ def make_digest() -> None:
 @app.task(name=queue.KEEP_RETENTION)
 def keep_retention() -> None:
     retaining.keep()
+
+
+# An import of a million rows takes minutes; its lease is renewed meanwhile.
+@app.task(name=queue.LOOK_AT_UPLOAD, soft_time_limit=3500, time_limit=3600)
+def look_at_upload(upload_id: int) -> None:
+    uploading.work(upload_id)

@@ -161,6 +161,7 @@ def _tasks(chosen: Settings) -> dict[str, Callable[..., Any]]:
         sending,
         sweeping,
         tracking,
+        uploading,
     )
 
     return {
@@ -170,6 +171,7 @@ def _tasks(chosen: Settings) -> dict[str, Callable[..., Any]]:
         queue.PREPARE_ISSUE: preparing.prepare,
         queue.SEND_BATCH: sending.send_batch,
         queue.INGEST_PAYLOAD: tracking.ingest,
+        queue.LOOK_AT_UPLOAD: uploading.work,
         queue.SWEEP_SENDING: sweeping.sweep_sending,
         queue.SWEEP_TRACKING: sweeping.sweep_tracking,
     }

@@ -53,7 +53,7 @@ def test_every_task_name_is_registered_and_routed() -> None:
     decorated = set()
     for path in (ROOT / "tasks").glob("*.py"):
         decorated |= {
-            vars(queue)[found] for found in re.findall(r"@app\.task\(name=queue\.([A-Z_]+)\)", path.read_text())
+            vars(queue)[found] for found in re.findall(r"@app\.task\(name=queue\.([A-Z_]+)[,)]", path.read_text())
         }
     assert names == decorated == set(queue.ROUTES)
 

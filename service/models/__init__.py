@@ -13,7 +13,7 @@ from service.models.consent import (
 )
 from service.models.delivery import Attempt, Batch, Delivery
 from service.models.event import Event, Payload
-from service.models.importing import Import, ImportedRow
+from service.models.importing import Import, ImportChange, ImportedRow, Upload
 from service.models.issue import Cohort, Issue, Variant
 from service.models.newsletter import Newsletter, NewsletterWording
 from service.models.operator import Membership, Operator, OperatorSession, RecoveryCode, SignInFailure
@@ -39,6 +39,7 @@ __all__ = [
     "Erasure",
     "Event",
     "Import",
+    "ImportChange",
     "ImportedRow",
     "Installation",
     "Issue",
@@ -62,5 +63,6 @@ __all__ = [
     "Subscriber",
     "Subscription",
     "Suppression",
+    "Upload",
     "Variant",
 ]

@@ -1,13 +1,15 @@
 """Files of readers that came in, and who was in them."""
 
-from sqlalchemy import ForeignKey, LargeBinary
+from datetime import datetime
+
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, LargeBinary
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.models.base import Base, CreatedAt, Document, Id
 
 
 class Import(Base):
-    """One file as it was read: its hash is the evidence behind the consent records it made."""
+    """One file as it was read: its hash is the evidence behind the consent records it made. An upload is taken once."""
 
     __tablename__ = "imports"
 
@@ -18,6 +20,7 @@ class Import(Base):
     consent: Mapped[str]
     tracking_consent: Mapped[str | None]
     counts: Mapped[Document]
+    upload_id: Mapped[int | None] = mapped_column(BigInteger, unique=True)
     created_at: Mapped[CreatedAt]
 
 
@@ -30,3 +33,44 @@ class ImportedRow(Base):
     subscriber_id: Mapped[int] = mapped_column(
         ForeignKey("subscribers.id", ondelete="CASCADE"), primary_key=True, index=True
     )
+
+
+class ImportChange(Base):
+    """What an import began with a subscriber (`added`, `activated`): what undoing it takes back."""
+
+    __tablename__ = "import_changes"
+
+    import_id: Mapped[int] = mapped_column(ForeignKey("imports.id", ondelete="CASCADE"), primary_key=True)
+    subscriber_id: Mapped[int] = mapped_column(
+        ForeignKey("subscribers.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+    what: Mapped[str] = mapped_column(primary_key=True)
+
+
+class Upload(Base):
+    """A file that somebody of the team sent, on its way through the steps of an import. `columns`: place → what it holds;
+    `choices`: consent, tracking_consent, encoding, update_existing, implied_until; `report`: what became, or would become, of its rows."""
+
+    __tablename__ = "uploads"
+    __table_args__ = (
+        CheckConstraint(
+            "state IN ('uploaded', 'ready', 'reviewing', 'reviewed', 'running', 'done', 'failed', 'undone')",
+            name="state",
+        ),
+    )
+
+    id: Mapped[Id]
+    newsletter_id: Mapped[int] = mapped_column(ForeignKey("newsletters.id"))
+    actor: Mapped[str]
+    file_name: Mapped[str]
+    path: Mapped[str]
+    state: Mapped[str] = mapped_column(server_default="uploaded")
+    columns: Mapped[Document]
+    choices: Mapped[Document]
+    report: Mapped[Document]
+    error: Mapped[str | None]
+    rows_read: Mapped[int] = mapped_column(server_default="0")
+    import_id: Mapped[int | None] = mapped_column(ForeignKey("imports.id"))
+    lease_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    created_at: Mapped[CreatedAt]
+    done_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

@@ -2,10 +2,12 @@
 left, is suppressed or objected to tracking stays so, whatever the file says."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, cast
 
 import psycopg
@@ -30,6 +32,11 @@ _STAGING = """
         line integer, address text, normalised_address text, email_key bytea, first_name text, last_name text, language text,
         attributes jsonb, agrees boolean, objects boolean
     ) ON COMMIT DROP
+"""
+# What undoing the import would take back.
+_KEEP_CHANGES = """
+    INSERT INTO import_changes (import_id, subscriber_id, what)
+    SELECT :import, subscriber_id, what FROM changes WHERE what IN ('added', 'activated')
 """
 _COUNTS = """
     SELECT count(*) AS readers, count(*) FILTER (WHERE r.outcome = 'suppressed') AS suppressed,
@@ -90,6 +97,10 @@ def import_subscribers(
     encoding: str | None = None,
     update_existing: bool = False,
     implied_until: date | None = None,
+    columns: Mapping[int, str] = MappingProxyType({}),
+    called: str = "",
+    upload_id: int | None = None,
+    only_look: bool = False,
     on_progress: Callable[[int], None] | None = None,
     actor: str = "import",
 ) -> ImportReport:
@@ -98,28 +109,49 @@ def import_subscribers(
     `tracking_consent` says the same for tracking: of those whose row says yes or, without a `tracking` column, of all.
     What is known of a reader is kept unless `update_existing`; an empty cell never removes anything. `implied_until`: nobody
     of the file agreed expressly, and whoever is new gets issues until the morning of that day only, unless they confirm.
-    `on_progress` is told how many rows were read. Raises Invalid (one line for each problem) and NotFound; then, and when
+    `columns`: place → what it holds, where its title does not say it. `called`: the file's name, if it has another here.
+    `only_look`: take nothing, but say what would become of every row. `on_progress` is told how many rows were read. Raises Invalid (one line for each problem) and NotFound; then, and when
     the process is killed, nothing of the file is in the database.
     """
     wordings = _wordings(consent, tracking_consent)
-    with opened(path, encoding) as source, transaction() as tx:
+    with opened(path, encoding) as source, _taking(only_look) as tx:
         if tx.execute("SELECT FROM newsletters WHERE id = :id", id=newsletter_id).one_or_none() is None:
             raise NotFound(f"There is no newsletter with the number {newsletter_id}.")
         _check_day(tx, implied_until)
-        staged = _Staged(source, tracking_agreed=tracking_consent is not None)
+        staged = _Staged(source, columns, tracking_agreed=tracking_consent is not None)
         staged.copy(tx, on_progress)
         source.check_unchanged()
-        import_id = _begin(tx, path, source, newsletter_id, wordings)
+        import_id = _begin(tx, called or path.name, source, newsletter_id, wordings, upload_id)
         take(tx, import_id, newsletter_id, wordings, update_existing, implied_until)
-        report = _report(tx, import_id, staged)
-        counts = {
-            name: value for name, value in report.to_json().items() if name not in ("import_id", "faults", "notes")
-        }
-        tx.execute(
-            "UPDATE imports SET counts = CAST(:counts AS jsonb) WHERE id = :id", counts=json.dumps(counts), id=import_id
-        )
+        report = _keep(tx, import_id, _report(tx, import_id, staged))
         audit(tx, actor, "import", f"import {import_id}", newsletter=newsletter_id, sendable=report.sendable)
     return report
+
+
+def _keep(tx: Transaction, import_id: int, report: ImportReport) -> ImportReport:
+    """Write down what the import did, for who asks and for taking it back."""
+    tx.execute(_KEEP_CHANGES, {"import": import_id})
+    counts = {name: value for name, value in report.to_json().items() if name not in ("import_id", "faults", "notes")}
+    tx.execute(
+        "UPDATE imports SET counts = CAST(:counts AS jsonb) WHERE id = :id", counts=json.dumps(counts), id=import_id
+    )
+    return report
+
+
+@contextmanager
+def _taking(only_look: bool) -> Iterator[Transaction]:
+    """A transaction; with `only_look`, one that leaves nothing behind."""
+    try:
+        with transaction() as tx:
+            yield tx
+            if only_look:
+                raise _LookedError
+    except _LookedError:
+        return
+
+
+class _LookedError(Exception):
+    """Everything was seen, and nothing is to be kept."""
 
 
 def _check_day(tx: Transaction, implied_until: date | None) -> None:
@@ -154,10 +186,10 @@ def _wordings(consent: str, tracking_consent: str | None) -> list[str | None]:
 class _Staged:
     """The file's rows on their way into the staging table, and what was wrong with the others."""
 
-    def __init__(self, source: Source, *, tracking_agreed: bool) -> None:
+    def __init__(self, source: Source, columns: Mapping[int, str], *, tracking_agreed: bool) -> None:
         self._records = Records(source.text)
         self._reader = RowReader(
-            _header(self._records), tracking_agreed=tracking_agreed, delimiter=self._records.delimiter
+            _header(self._records, columns), tracking_agreed=tracking_agreed, delimiter=self._records.delimiter
         )
         self.rows = 0
         self.invalid = 0
@@ -197,7 +229,7 @@ class _Staged:
             self.faults.append(fault)
 
 
-def _header(records: Records) -> Columns:
+def _header(records: Records, columns: Mapping[int, str]) -> Columns:
     first = next(iter(records), None)
     if first is None:
         raise Invalid(
@@ -205,19 +237,22 @@ def _header(records: Records) -> Columns:
         )
     if isinstance(first, RowFault):
         raise Invalid(f"Line {first.line}, which must name the columns, cannot be read. {first.reason}")
-    return read_header(first[1])
+    return read_header(first[1], columns)
 
 
-def _begin(tx: Transaction, path: Path, source: Source, newsletter_id: int, wordings: list[str | None]) -> int:
+def _begin(
+    tx: Transaction, name: str, source: Source, newsletter_id: int, wordings: list[str | None], upload_id: int | None
+) -> int:
     # From here on one import at a time: two that name the same readers would otherwise wait for each other's rows.
     tx.execute("SELECT pg_advisory_xact_lock(:lock)", lock=_LOCK)
     store(tx, [wording for wording in wordings if wording is not None])
     return int(
         tx.execute(
-            """INSERT INTO imports (newsletter_id, file_name, file_sha256, consent, tracking_consent)
-               VALUES (:newsletter, :name, :sha256, :consent, :tracking_consent) RETURNING id""",
+            """INSERT INTO imports (newsletter_id, file_name, file_sha256, consent, tracking_consent, upload_id)
+               VALUES (:newsletter, :name, :sha256, :consent, :tracking_consent, :upload) RETURNING id""",
+            upload=upload_id,
             newsletter=newsletter_id,
-            name=path.name.encode("utf-8", "replace").decode("utf-8"),
+            name=name.encode("utf-8", "replace").decode("utf-8"),
             sha256=source.sha256,
             consent=wordings[0],
             tracking_consent=wordings[1],

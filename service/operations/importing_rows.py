@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 from service.domain.addresses import AddressError, normalise
@@ -68,8 +69,13 @@ def _key(title: str) -> str:
 _KNOWN = {_key(word): name for name, words in SYNONYMS.items() for word in (name, *words)}
 
 
-def read_header(cells: list[str]) -> Columns:
-    """Understand the first record. Raises Invalid with one line for each problem."""
+IGNORED = "ignore"
+"""Chosen for a column that is not to be read."""
+
+
+def read_header(cells: list[str], chosen: Mapping[int, str] = MappingProxyType({})) -> Columns:
+    """Understand the first record. `chosen`: place → what a person says that the column holds, whatever its title. Raises Invalid
+    with one line for each problem."""
     titles = tuple(cell.strip(" \t\r\n\ufeff\u00a0") for cell in cells)
     if any("@" in title for title in titles):
         raise Invalid(
@@ -84,7 +90,9 @@ def read_header(cells: list[str]) -> Columns:
     for place, title in enumerate(titles):
         if not title:
             continue  # spreadsheets write nameless columns beside the table; a value in one is a fault of its row
-        name = _KNOWN.get(_key(title)) or _attribute_name(title)
+        if chosen.get(place) == IGNORED:
+            continue
+        name = chosen.get(place) or _KNOWN.get(_key(title)) or _attribute_name(title)
         if not _ATTRIBUTE_NAME.fullmatch(name) or name in SYSTEM_FIELDS:
             problems.append(
                 f"Column {place + 1} ({_shown(title)}) needs another name: 1 to 40 letters a–z, digits or underscores."

@@ -34,7 +34,7 @@ _READERS = """
     LEFT JOIN subscriptions n ON n.subscriber_id = s.id AND n.newsletter_id = :newsletter
 """
 _LAST_WITHDRAWN = """(
-    SELECT CASE c.action WHEN 'withdrawn' THEN c.purpose END FROM consent_records c
+    SELECT CASE WHEN c.action = 'withdrawn' AND c.method <> 'import-undone' THEN c.purpose END FROM consent_records c
     WHERE c.email_key = k.email_key AND c.newsletter_id = :newsletter AND c.purpose = '{purpose}' ORDER BY c.id DESC LIMIT 1
 )"""
 _SUBSCRIBERS = """

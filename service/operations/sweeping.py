@@ -12,6 +12,7 @@ from service.operations.bells import close_if_done, hold_stale, ring
 from service.operations.preparing import ring_due
 from service.operations.recording import accept_late, unarmed_release
 from service.operations.scheduling import cancel_pending
+from service.operations.uploading import ring_waiting
 
 log = structlog.get_logger(__name__)
 
@@ -53,6 +54,8 @@ def sweep_sending() -> None:
 
 def _sweep_sending() -> None:
     expire_leases()
+    with transaction() as tx:
+        ring_waiting(tx)
     with transaction() as tx:
         hold_stale(tx)
         tx.execute(

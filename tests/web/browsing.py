@@ -26,7 +26,7 @@ class Page:
 
     def form(self, action: str) -> tuple[str, dict[str, str]]:
         """The form whose address ends like this: where it goes, and what it would send as it stands."""
-        for form in self.tree.forms:
+        for form in (one for one in self.tree.forms if one.method == "POST"):
             target = urllib.parse.urljoin(self.url, form.get("action") or self.url)
             if urllib.parse.urlsplit(target).path.endswith(action):
                 return target, {name: str(value or "") for name, value in form.form_values()}

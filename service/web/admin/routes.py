@@ -2,12 +2,13 @@
 
 from flask import Flask
 
-from service.web.admin import account, editor, frame, gate, home, issues, newsletters, operators, signing_in
+from service.web.admin import account, editor, frame, gate, home, imports, issues, newsletters, operators, signing_in
 
 BLUEPRINTS = (
     account.blueprint,
     editor.blueprint,
     home.blueprint,
+    imports.blueprint,
     issues.blueprint,
     newsletters.blueprint,
     operators.blueprint,

@@ -218,7 +218,7 @@ def upload(person: Person, url: str, fields: dict[str, str], name: str, file: st
         with person._opener.open(request, timeout=20) as answer:
             return Page(answer.status, answer.read().decode(), answer.headers, answer.url)
     except urllib.error.HTTPError as error:
-        return Page(error.code, error.read().decode(), error.headers, url)
+        return Page(error.code, error.read().decode(), error.headers, error.geturl())
 
 
 def test_a_picture_is_added_and_shown_and_what_is_none_is_refused(web: str, newsletter: int) -> None:
