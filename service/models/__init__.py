@@ -14,7 +14,7 @@ from service.models.consent import (
 from service.models.delivery import Attempt, Batch, Delivery
 from service.models.event import Event, Payload
 from service.models.importing import Import, ImportChange, ImportedRow, Upload
-from service.models.issue import Cohort, Issue, Variant
+from service.models.issue import Approval, Cohort, Issue, Variant
 from service.models.newsletter import Newsletter, NewsletterWording
 from service.models.operator import Membership, Operator, OperatorSession, RecoveryCode, SignInFailure
 from service.models.signup import Link, LinkRequest, Mail, Signup
@@ -24,6 +24,7 @@ from service.models.writing import IssueEditor, IssuePicture, IssueVersion
 
 __all__ = [
     "AddressChange",
+    "Approval",
     "Attempt",
     "AuditEntry",
     "Base",

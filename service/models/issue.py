@@ -93,3 +93,25 @@ class Cohort(Base):
     issue_id: Mapped[int] = mapped_column(ForeignKey("issues.id", ondelete="CASCADE"))
     variant_id: Mapped[int] = mapped_column(ForeignKey("variants.id", ondelete="CASCADE"))
     tracked: Mapped[bool]
+
+
+class Approval(Base):
+    """What somebody said of an issue as it was then: asked for an approval, approved, or refused. It holds for exactly this
+    content, audience and sender."""
+
+    __tablename__ = "approvals"
+    __table_args__ = (
+        CheckConstraint("decision IN ('asked', 'approved', 'refused')", name="decision"),
+        Index(None, "issue_id"),
+    )
+
+    id: Mapped[Id]
+    issue_id: Mapped[int] = mapped_column(ForeignKey("issues.id", ondelete="CASCADE"))
+    decision: Mapped[str]
+    actor: Mapped[str]
+    words: Mapped[str] = mapped_column(server_default="")
+    version: Mapped[int]
+    content_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    audience_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    sender_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    at: Mapped[CreatedAt]

@@ -273,6 +273,11 @@ def fields_of(tx: Transaction, newsletter_id: int) -> frozenset[str]:
     return frozenset(rows.scalars())
 
 
+def audience_hash(audience: Mapping[str, Any], tracking_policy: str) -> bytes:
+    """Over who is meant, and what is recorded of them."""
+    return hashlib.sha256(json.dumps([dict(audience), tracking_policy], sort_keys=True).encode()).digest()
+
+
 def insert_unrendered(tx: Transaction, newsletter: Mapping[str, Any], markdown: str) -> int:
     """A draft of which nothing has been rendered yet; its id."""
     content = hashlib.sha256(markdown.encode()).digest()
@@ -306,7 +311,7 @@ def _insert(
         versions=json.dumps({language: one.markdown for language, one in source.versions.items()}),
         hash=content,
         audience=json.dumps(audience),
-        audience_hash=hashlib.sha256(json.dumps([audience, policy], sort_keys=True).encode()).digest(),
+        audience_hash=audience_hash(audience, policy),
         sender_name=newsletter["sender_name"],
         sender_address=newsletter["sender_address"],
         reply_to=newsletter["reply_to"],

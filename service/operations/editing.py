@@ -33,7 +33,7 @@ _FIND = """
 _KEEP = """
     UPDATE issues i SET source = :source, subject = :subject, problems = CAST(:problems AS jsonb), version = :number,
         content_hash = :hash, sender_name = w.sender_name, sender_address = w.sender_address, reply_to = w.reply_to,
-        tracking_policy = w.tracking_policy, state = 'draft', state_reason = CASE WHEN state = 'approved' THEN 'changed since it was approved' END
+        tracking_policy = w.tracking_policy, audience_hash = :audience_hash, state = 'draft', state_reason = CASE WHEN state = 'approved' THEN 'changed since it was approved' END
     FROM newsletters w WHERE w.id = :newsletter AND i.id = :id
 """
 
@@ -175,6 +175,7 @@ def _keep(
         problems=json.dumps(made.problems),
         number=number,
         hash=content_hash(newsletter, made.variants) if made.variants else hashlib.sha256(text.encode()).digest(),
+        audience_hash=authoring.audience_hash(issue["audience"], newsletter["tracking_policy"]),
         newsletter=newsletter["id"],
     )
     # What was rendered last stays to be looked at while there are problems; nothing of it can be sent meanwhile.
@@ -244,6 +245,22 @@ def _keep_aside(issue_id: int, text: str, actor: str) -> int:
         ).scalar_one()
         remember(tx, issue_id, number, text, issue["versions"], actor, "not-merged")
     return number
+
+
+def set_audience(issue_id: int, audience: Mapping[str, Any], *, actor: str) -> None:
+    """Say who of the newsletter's readers is meant. An approval was given for others, and ends. Raises Conflict once the issue is
+    on its way; NotFound, Forbidden."""
+    with transaction() as tx:
+        issue = _found(tx, issue_id, actor, Permission.WRITE)
+        _check_editable(_locked(tx, issue_id))
+        tx.execute(
+            """UPDATE issues SET audience = CAST(:audience AS jsonb), audience_hash = :hash, state = 'draft',
+                   state_reason = CASE WHEN state = 'approved' THEN 'changed since it was approved' ELSE state_reason END WHERE id = :id""",
+            id=issue_id,
+            audience=json.dumps(dict(audience)),
+            hash=authoring.audience_hash(audience, issue["tracking_policy"]),
+        )
+        audit(tx, actor, "choose the audience", f"issue {issue_id}", **audience)
 
 
 def fields_of(issue_id: int, *, actor: str) -> frozenset[str]:

@@ -9,6 +9,7 @@ import structlog
 from service import queue
 from service.db import Transaction, transaction
 from service.errors import BroadsheetError
+from service.operations import approving
 from service.operations.bells import go_on
 from service.operations.preparing_candidates import Candidates, audience
 from service.operations.providers import refuse_if_foreign
@@ -129,10 +130,10 @@ def _prepare(issue_id: int) -> bool:
         )
         if row is None:
             return False
-        if too_many := _audience_above_maximum(tx, dict(row)):
+        if stopping := _not_approved(tx, dict(row)) or _audience_above_maximum(tx, dict(row)):
             tx.execute(
                 "UPDATE issues SET state = 'held', state_reason = :why WHERE id = :issue",
-                why=too_many,
+                why=stopping,
                 issue=issue_id,
             )
             return False
@@ -150,6 +151,16 @@ def _prepare(issue_id: int) -> bool:
         go_on(tx, issue_id)
     log.info("issue prepared", issue=issue_id, candidates=counts.candidates, excluded=counts.excluded)
     return True
+
+
+def _not_approved(tx: Transaction, issue: dict[str, Any]) -> str | None:
+    """Looked at once more here: what is frozen must be what was approved, whoever changed it in whatever way since."""
+    needs = tx.execute("SELECT needs_approval FROM newsletters WHERE id = :id", id=issue["newsletter_id"]).scalar_one()
+    return (
+        None
+        if not needs or approving.holds(tx, issue)
+        else "it was changed since it was approved; ask for another approval"
+    )
 
 
 def _audience_above_maximum(tx: Transaction, issue: dict[str, Any]) -> str | None:

@@ -38,6 +38,20 @@ _READERS = """subscriptions n JOIN subscribers s ON s.id = n.subscriber_id JOIN 
     WHERE n.newsletter_id = :newsletter AND n.state = 'active' {only}"""
 # OFFSET keeps the planner from writing the whole choice out again wherever the variant is asked for.
 _CHOICE = "CROSS JOIN LATERAL (SELECT {variant} AS variant_id OFFSET 0) v"
+_IMPORTED = "AND EXISTS (SELECT FROM imported_rows r WHERE r.import_id = :import AND r.subscriber_id = n.subscriber_id)"
+_GOT = """AND EXISTS (
+    SELECT FROM deliveries g WHERE g.issue_id = :got AND g.subscriber_id = n.subscriber_id AND g.excluded IS NULL AND g.failed IS NULL
+)"""
+_GOT_AND_CLICKED = """AND EXISTS (
+    SELECT FROM deliveries g JOIN events e ON e.issue_id = :got AND e.delivery_id = g.id AND e.type = 'clicked' AND e.url = :link
+    WHERE g.issue_id = :got AND g.subscriber_id = n.subscriber_id
+)"""
+_IN_ANOTHER = """AND NOT EXISTS (
+    SELECT FROM subscriptions o WHERE o.subscriber_id = n.subscriber_id AND o.newsletter_id = ANY(:without_newsletters) AND o.state = 'active'
+)"""
+_GOT_ANOTHER = """AND NOT EXISTS (
+    SELECT FROM deliveries o WHERE o.issue_id = ANY(:without_issues) AND o.subscriber_id = n.subscriber_id AND o.excluded IS NULL AND o.failed IS NULL
+)"""
 _HAD_IT = """EXISTS (
     SELECT FROM deliveries d WHERE d.issue_id = ANY(:same_content) AND d.email_key = s.email_key AND d.excluded IS NULL AND d.failed IS NULL
 )"""
@@ -68,12 +82,18 @@ def variants_of(tx: Transaction, issue_id: int) -> list[FrozenVariant]:
 
 def audience(issue: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """The condition that narrows a newsletter's active subscriptions to the readers meant, and its parameters."""
-    if (imported := issue["audience"].get("import")) is None:
-        return "", {}
-    return (
-        "AND EXISTS (SELECT FROM imported_rows r WHERE r.import_id = :import AND r.subscriber_id = n.subscriber_id)",
-        {"import": imported},
-    )
+    chosen, conditions, parameters = issue["audience"], [], {}
+    if (imported := chosen.get("import")) is not None:
+        conditions.append(_IMPORTED)
+        parameters["import"] = imported
+    if got := chosen.get("got"):
+        conditions.append(_GOT_AND_CLICKED if got.get("link") else _GOT)
+        parameters |= {"got": got["issue"], **({"link": got["link"]} if got.get("link") else {})}
+    for name, condition in (("without_newsletters", _IN_ANOTHER), ("without_issues", _GOT_ANOTHER)):
+        if chosen.get(name):
+            conditions.append(condition)
+            parameters[name] = chosen[name]
+    return " ".join(conditions), parameters
 
 
 class Candidates:

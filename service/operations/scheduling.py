@@ -1,53 +1,97 @@
 """What a person decides about an issue: schedule, pause, resume, cancel; and about a batch that nobody can vouch for."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 from service import queue
 from service.db import Transaction, transaction
 from service.domain.outcomes import Reason
+from service.domain.permissions import Permission
 from service.errors import Conflict, Invalid, NotFound
-from service.operations import preflighting
+from service.operations import approving, preflighting
 from service.operations.auditing import audit
 from service.operations.bells import go_on, ring
+from service.operations.permitting import require
 from service.operations.preflighting import Blocked
 from service.settings import current
 
 
-def schedule(issue_id: int, *, actor: str, override: str | None = None) -> None:
-    """Send the issue as soon as possible. The provider is frozen here. A second call changes nothing. `override`: the reason,
-    which is kept, to send it despite what preflight found.
+def schedule(
+    issue_id: int,
+    *,
+    actor: str,
+    override: str | None = None,
+    wait: timedelta = timedelta(0),
+    at: datetime | None = None,
+    seen: str | None = None,
+) -> None:
+    """Send the issue as soon as possible, or once `wait` is over, in which it can be taken back, or `at` a moment. The provider is
+    frozen here. A second call changes nothing. `override`: the reason, which is kept, to send it despite what preflight found.
+    `seen`: the content hash, in hex, of what whoever sends it looked at.
 
-    Raises NotFound; Conflict when it cannot be scheduled as it is; Blocked when preflight stops it; Invalid for an empty reason.
+    Raises NotFound; Conflict when it cannot be scheduled as it is; Blocked when preflight stops it; Invalid for an empty reason;
+    Forbidden.
     """
     if override is not None and not override.strip():
         raise Invalid("Say why it is sent all the same: the reason is kept with the decision.")
     stopping = preflighting.blocking(issue_id)
     with transaction() as tx:
         row = _locked(tx, issue_id)
+        require(actor, Permission.SEND, row["newsletter_id"])
         if row["state"] in ("scheduled", "preparing", "sending", "sent"):
             return
-        if row["state"] == "draft" and row["needs_approval"]:
-            raise Conflict("This newsletter asks for a second person's approval before an issue is sent.")
-        if row["state"] not in ("draft", "approved"):
-            raise Conflict(f"Issue {issue_id} is {row['state']}; it cannot be scheduled.{_hint(row['state'])}")
-        if row["problems"]:
-            raise Conflict("The text has problems that keep it from being rendered. Mend them first; nothing was sent.")
+        _check_sendable(tx, row, seen)
         if stopping and override is None:
             raise Blocked(stopping)
         tx.execute(
-            "UPDATE issues SET state = 'scheduled', scheduled_at = clock_timestamp(), provider = :provider WHERE id = :id",
+            """UPDATE issues SET state = 'scheduled', provider = :provider,
+                   scheduled_at = greatest(CAST(:at AS timestamptz), clock_timestamp() + CAST(:wait AS interval)) WHERE id = :id""",
+            at=at,
+            wait=wait,
             provider=current().provider,
             id=issue_id,
         )
         despite = {"despite": sorted({one.rule for one in stopping}), "reason": override} if stopping else {}
-        audit(tx, actor, "schedule", f"issue {issue_id}", **despite)
+        later = {"at": at.isoformat()} if at else {}
+        audit(tx, actor, "schedule", f"issue {issue_id}", **despite, **later)
+        # Before its time nobody answers; then the sweep rings.
         tx.enqueue(queue.PREPARE_ISSUE, issue_id)
+
+
+def _check_sendable(tx: Transaction, row: dict[str, Any], seen: str | None) -> None:
+    if row["needs_approval"] and not approving.holds(tx, row):
+        raise Conflict("This newsletter asks for a second person's approval before an issue is sent.")
+    if seen is not None and bytes(row["content_hash"]).hex() != seen:
+        raise Conflict("The issue was changed since you looked at it. Look again before you send it.")
+    if row["state"] not in ("draft", "approved"):
+        raise Conflict(f"Issue {row['id']} is {row['state']}; it cannot be scheduled.{_hint(row['state'])}")
+    if row["problems"]:
+        raise Conflict("The text has problems that keep it from being rendered. Mend them first; nothing was sent.")
+
+
+def unschedule(issue_id: int, *, actor: str) -> None:
+    """Take a sending back before anything of it was prepared: the issue can be written again, and an approval goes on to hold.
+    Raises NotFound, Forbidden, and Conflict when it is too late."""
+    with transaction() as tx:
+        row = _locked(tx, issue_id)
+        require(actor, Permission.SEND, row["newsletter_id"])
+        if row["state"] in ("draft", "approved"):
+            return
+        if row["state"] not in ("scheduled", "held") or row["prepared_at"] is not None:
+            raise Conflict("It is too late to take this back: the issue is being sent. Pause or cancel it instead.")
+        tx.execute(
+            "UPDATE issues SET state = 'draft', scheduled_at = NULL, provider = NULL WHERE id = :id", id=issue_id
+        )
+        if approving.holds(tx, row):
+            tx.execute("UPDATE issues SET state = 'approved' WHERE id = :id", id=issue_id)
+        audit(tx, actor, "unschedule", f"issue {issue_id}")
 
 
 def pause(issue_id: int, *, actor: str) -> None:
     """Send no more batches; requests under way may finish. Raises NotFound, Conflict."""
     with transaction() as tx:
         row = _locked(tx, issue_id)
+        require(actor, Permission.SEND, row["newsletter_id"])
         if row["state"] == "paused":
             return
         if row["state"] not in ("scheduled", "preparing", "sending"):
@@ -64,6 +108,7 @@ def resume(issue_id: int, *, actor: str, audience: int | None = None) -> None:
     than the newsletter's maximum. Raises NotFound, Conflict."""
     with transaction() as tx:
         row = _locked(tx, issue_id)
+        require(actor, Permission.SEND, row["newsletter_id"])
         if row["state"] not in ("paused", "held"):
             raise Conflict(f"Issue {issue_id} is {row['state']}; only a paused or held one can be resumed.")
         state = "sending" if row["prepared_at"] else "scheduled"
@@ -93,6 +138,7 @@ def cancel(issue_id: int, *, actor: str) -> int:
     """Send it to nobody else. Returns how many readers will not get it. Raises NotFound, Conflict."""
     with transaction() as tx:
         row = _locked(tx, issue_id)
+        require(actor, Permission.SEND, row["newsletter_id"])
         if row["state"] == "cancelled":
             return 0
         if row["state"] not in ("scheduled", "preparing", "sending", "paused", "held"):
@@ -135,9 +181,13 @@ def resolve(batch_id: int, *, sent: bool, reason: str, actor: str) -> None:
     if not reason.strip():
         raise Invalid("Say why: the reason is kept with the decision.")
     with transaction() as tx:
-        row = tx.execute("SELECT state, issue_id FROM batches WHERE id = :id FOR UPDATE", id=batch_id).one_or_none()
+        row = tx.execute(
+            "SELECT b.state, b.issue_id, i.newsletter_id FROM batches b JOIN issues i ON i.id = b.issue_id WHERE b.id = :id FOR UPDATE OF b",
+            id=batch_id,
+        ).one_or_none()
         if row is None:
             raise NotFound(f"There is no batch {batch_id}.")
+        require(actor, Permission.DECIDE, row.newsletter_id)
         if row.state != "unknown":
             raise Conflict(f"Batch {batch_id} is {row.state}, not unknown; there is nothing to decide.")
         tx.execute(
@@ -160,6 +210,7 @@ def rebind(issue_id: int, *, actor: str) -> str:
     """Send the issue through this process's provider from now on: a deliberate change of account. Returns the provider."""
     with transaction() as tx:
         row = _locked(tx, issue_id)
+        require(actor, Permission.ADMINISTER)
         if row["state"] in ("sent", "cancelled"):
             raise Conflict(f"Issue {issue_id} is {row['state']}; nothing of it is left to send.")
         audit(tx, actor, "rebind", f"issue {issue_id}", before=row["provider"], after=current().provider)
@@ -175,6 +226,7 @@ def rebind(issue_id: int, *, actor: str) -> str:
 
 def halt(*, reason: str, actor: str) -> None:
     """Send nothing of any issue from now on; requests under way may finish. Raises Invalid without a reason."""
+    require(actor, Permission.ADMINISTER)
     if not reason.strip():
         raise Invalid("Say why: the reason is kept and shown.")
     with transaction() as tx:
@@ -187,6 +239,7 @@ def halt(*, reason: str, actor: str) -> None:
 
 def unhalt(*, actor: str) -> None:
     """Take the stop back; the sweep rings for what is due."""
+    require(actor, Permission.ADMINISTER)
     with transaction() as tx:
         tx.execute("UPDATE installation SET stopped_at = NULL, stopped_because = NULL")
         tx.execute("UPDATE batches SET rung_at = NULL WHERE state = 'pending'")

@@ -2,16 +2,33 @@
 
 from flask import Flask
 
-from service.web.admin import account, editor, frame, gate, home, imports, issues, newsletters, operators, signing_in
+from service.web.admin import (
+    account,
+    approval,
+    audience,
+    editor,
+    frame,
+    gate,
+    home,
+    imports,
+    issues,
+    newsletters,
+    operators,
+    sending,
+    signing_in,
+)
 
 BLUEPRINTS = (
     account.blueprint,
+    approval.blueprint,
+    audience.blueprint,
     editor.blueprint,
     home.blueprint,
     imports.blueprint,
     issues.blueprint,
     newsletters.blueprint,
     operators.blueprint,
+    sending.blueprint,
     signing_in.blueprint,
 )
 

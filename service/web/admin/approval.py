@@ -1,0 +1,67 @@
+"""Another person's yes."""
+
+from flask import Blueprint, Response, request
+
+from service.domain.permissions import Permission
+from service.errors import Conflict, Invalid
+from service.operations import approving, editing, editing_history, newsletter_settings
+from service.web.admin import gate
+from service.web.admin.frame import actor, back, page
+
+blueprint = Blueprint("admin_approval", __name__, url_prefix=f"{gate.PREFIX}/issues/<int:issue_id>/approval")
+
+
+@blueprint.get("")
+def show(issue_id: int) -> Response:
+    """The mail, what changed since the last yes, and who said what."""
+    return _show(issue_id)
+
+
+@blueprint.post("/ask")
+def ask(issue_id: int) -> Response:
+    """Ask for it."""
+    try:
+        approving.ask(issue_id, request.form.get("words", ""), actor=actor())
+    except Conflict as error:
+        return _show(issue_id, 409, (str(error),))
+    return back(".show", "Asked. Whoever may approve it sees it on their first page.", issue_id=issue_id)
+
+
+@blueprint.post("/approve")
+def approve(issue_id: int) -> Response:
+    """Yes, to what was shown."""
+    try:
+        approving.approve(
+            issue_id, seen=request.form.get("seen", ""), words=request.form.get("words", ""), actor=actor()
+        )
+    except Conflict as error:
+        return _show(issue_id, 409, (str(error),))
+    return back(".show", "Approved. Whatever is changed now ends the approval.", issue_id=issue_id)
+
+
+@blueprint.post("/refuse")
+def refuse(issue_id: int) -> Response:
+    """No, and why."""
+    try:
+        approving.refuse(issue_id, request.form.get("words", ""), actor=actor())
+    except (Conflict, Invalid) as error:
+        return _show(issue_id, 422, (str(error),))
+    return back(".show", "Refused. Whoever wrote it reads your reason.", issue_id=issue_id)
+
+
+def _show(issue_id: int, status: int = 200, problems: tuple[str, ...] = ()) -> Response:
+    issue = editing.find(issue_id, actor=actor())
+    before = approving.last_approved(issue_id, actor=actor())
+    return page(
+        "approval/show.html",
+        status,
+        issue=issue,
+        problems=problems,
+        said=approving.history(issue_id, actor=actor()),
+        lines=None if before is None else editing_history.compare(before, issue["source"]),
+        needs_approval=newsletter_settings.show(issue["newsletter"], actor=actor())["needs_approval"],
+        may_approve=actor().may(Permission.APPROVE, issue["newsletter_id"]),
+        may_ask=actor().may(Permission.WRITE, issue["newsletter_id"]),
+        seen=bytes(issue["content_hash"]).hex(),
+        tab="approval",
+    )
