@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Index, UniqueConstraint
+from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.models.base import Base, CreatedAt, Document, Id, Key
@@ -12,6 +12,14 @@ class Subscriber(Base):
     """A person, unique on the normalised address. `email_key` is that address's keyed hash, which outlives erasure."""
 
     __tablename__ = "subscribers"
+    # For finding somebody by the beginning of what is remembered of them.
+    __table_args__ = (
+        Index("ix_subscribers_address_prefix", text("normalised_address text_pattern_ops")),
+        Index("ix_subscribers_first_name_prefix", text("lower(first_name) text_pattern_ops")),
+        Index("ix_subscribers_last_name_prefix", text("lower(last_name) text_pattern_ops")),
+        Index("ix_subscribers_organisation_prefix", text("lower(attributes ->> 'organisation') text_pattern_ops")),
+        Index("ix_subscribers_domain", text("split_part(normalised_address, '@', 2)")),
+    )
 
     id: Mapped[Id]
     address: Mapped[str]

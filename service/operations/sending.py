@@ -66,7 +66,7 @@ _NO_LONGER_TRACKED = """
     SELECT d.id FROM deliveries d JOIN subscriptions n ON n.id = d.subscription_id
     WHERE d.batch_id = :batch AND d.excluded IS NULL AND d.failed IS NULL AND NOT ({agrees})
 """
-_READERS = """
+READERS_OF_BATCH = """
     SELECT d.id, d.subscription_id, s.address, d.values
     FROM deliveries d JOIN subscribers s ON s.id = d.subscriber_id
     WHERE d.batch_id = :batch AND d.excluded IS NULL AND d.failed IS NULL ORDER BY d.id
@@ -156,7 +156,7 @@ def _claim(batch_id: int) -> Claim | None:
         gone = tx.execute(_EXCLUDE, batch=batch_id, **_REASONS).rowcount
         content = content_of(tx, taken["cohort_id"])
         moved = _move_untracked(tx, batch_id, content) if content.tracked else 0
-        readers = [Reader(*row) for row in tx.execute(_READERS, batch=batch_id)]
+        readers = [Reader(*row) for row in tx.execute(READERS_OF_BATCH, batch=batch_id)]
         tx.execute(
             "UPDATE batches SET excluded = excluded + :gone, size = size - :moved WHERE id = :batch",
             gone=gone,

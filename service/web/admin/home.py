@@ -2,8 +2,9 @@
 
 from flask import Blueprint, Response
 
+from service.operations import approving, attention
 from service.web.admin import gate
-from service.web.admin.frame import page
+from service.web.admin.frame import actor, page
 
 blueprint = Blueprint("admin_home", __name__, url_prefix=gate.PREFIX)
 
@@ -11,4 +12,4 @@ blueprint = Blueprint("admin_home", __name__, url_prefix=gate.PREFIX)
 @blueprint.get("/")
 def show() -> Response:
     """The first page after signing in."""
-    return page("home.html")
+    return page("home.html", **attention.overview(actor()), waiting=approving.waiting_for(actor()))

@@ -1,0 +1,92 @@
+"""Finds readers by what an operator remembers of them: the beginning of an address, a name or an organisation, a whole address, or a
+domain. Refuses to look at readers of newsletters that are none of the operator's business."""
+
+from typing import Any
+
+from service.db import transaction
+from service.domain.addresses import AddressError, normalise
+from service.domain.permissions import Permission
+from service.errors import Invalid
+from service.operations.permitting import require_somewhere, within
+
+LONGEST = 200
+SECONDS = 10
+COUNTED = 100_000
+
+# Each way of finding has an index of its own; the planner would use none of them for an OR over all.
+_WAYS = {
+    "address": "s.normalised_address LIKE :prefix",
+    "first": "lower(s.first_name) LIKE :prefix",
+    "last": "lower(s.last_name) LIKE :prefix",
+    "organisation": "lower(s.attributes ->> 'organisation') LIKE :prefix",
+}
+_FOUND = """
+    SELECT s.id FROM subscribers s WHERE {way} AND s.id < :before AND {seen} ORDER BY s.id DESC LIMIT :limit
+"""
+_SEEN = """EXISTS (SELECT FROM subscriptions n WHERE n.subscriber_id = s.id
+    AND (CAST(:only AS bigint[]) IS NULL OR n.newsletter_id = ANY(:only))
+    AND (CAST(:newsletter AS bigint) IS NULL OR n.newsletter_id = :newsletter)
+    AND (CAST(:state AS text) IS NULL OR n.state = :state))"""
+_SHOWN = """
+    SELECT s.id, s.address, s.first_name, s.last_name, s.attributes ->> 'organisation' AS organisation, s.created_at,
+        EXISTS (SELECT FROM suppressions p WHERE p.email_key = s.email_key AND p.lifted_at IS NULL) AS is_suppressed,
+        (SELECT coalesce(jsonb_object_agg(w.name, n.state), '{}') FROM subscriptions n JOIN newsletters w ON w.id = n.newsletter_id
+            WHERE n.subscriber_id = s.id AND (CAST(:only AS bigint[]) IS NULL OR n.newsletter_id = ANY(:only))) AS states
+    FROM subscribers s WHERE s.id = ANY(:ids) ORDER BY s.id DESC
+"""
+
+
+def find(
+    words: str,
+    *,
+    actor: str,
+    newsletter_id: int | None = None,
+    state: str | None = None,
+    anywhere: bool = False,
+    before: int | None = None,
+    limit: int = 50,
+) -> list[dict[str, Any]]:
+    """Readers, the newest first, page by page: `before` is the id of the last one seen. `anywhere`: look within words too, which
+    reads every reader and gives up after ten seconds. Raises Invalid, Forbidden."""
+    require_somewhere(actor, Permission.SEE_READERS)
+    if len(words) > LONGEST or "\x00" in words:
+        raise Invalid(f"Look for at most {LONGEST} ordinary characters.")
+    only = within(actor, Permission.SEE_READERS)
+    given = {"only": only, "newsletter": newsletter_id, "state": state, "before": before or 2**62, "limit": limit}
+    with transaction() as tx:
+        tx.execute("SELECT set_config('statement_timeout', :limit, true)", limit=f"{SECONDS}s")
+        ids: set[int] = set()
+        for way, values in _ways(words.strip(), anywhere).items():
+            ids.update(tx.execute(_FOUND.format(way=way, seen=_SEEN), {**given, **values}).scalars())
+        rows = tx.execute(_SHOWN, only=only, ids=sorted(ids, reverse=True)[:limit]).mappings()
+        return [dict(row) for row in rows]
+
+
+def count(*, actor: str, newsletter_id: int | None = None) -> tuple[int, bool]:
+    """How many active readers there are, and whether that is exact: up to 100,000 it is, above it is a lower bound."""
+    with transaction() as tx:
+        found: int = tx.execute(
+            """SELECT count(*) FROM (SELECT FROM subscriptions n WHERE n.state = 'active'
+                   AND (CAST(:only AS bigint[]) IS NULL OR n.newsletter_id = ANY(:only))
+                   AND (CAST(:newsletter AS bigint) IS NULL OR n.newsletter_id = :newsletter) LIMIT :most) x""",
+            only=within(actor, Permission.SEE_READERS),
+            newsletter=newsletter_id,
+            most=COUNTED + 1,
+        ).scalar_one()
+    return min(found, COUNTED), found <= COUNTED
+
+
+def _ways(words: str, anywhere: bool) -> dict[str, dict[str, str]]:
+    """Conditions by which to look, each with its values."""
+    if not words:
+        return {"true": {}}
+    if anywhere:
+        text = "s.normalised_address || ' ' || s.first_name || ' ' || s.last_name || ' ' || s.attributes::text"
+        return {f"strpos(lower({text}), :words) > 0": {"words": words.lower()}}
+    if words.startswith("@") and len(words) > 1:
+        return {"split_part(s.normalised_address, '@', 2) = :domain": {"domain": words[1:].lower()}}
+    try:
+        return {"s.normalised_address = :address": {"address": normalise(words).normalised}}
+    except AddressError:
+        prefix = words.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+        return {way: {"prefix": prefix} for way in _WAYS.values()}

@@ -1,0 +1,158 @@
+"""One reader as the team sees them: profile, subscriptions, the proof of consent, what was sent and what became of it; and what a
+person of the team does about them, always with a reason, always written down."""
+
+from typing import Any
+
+from service.db import Transaction, transaction
+from service.domain.permissions import Permission
+from service.errors import Conflict, Invalid, NotFound
+from service.operations import erasing, proving, reader_data, suppressing
+from service.operations.auditing import audit
+from service.operations.permitting import require, within
+
+LONGEST_NAME = 200
+
+_SUBSCRIPTIONS = """
+    SELECT n.id, n.newsletter_id, w.name, n.state, n.tracking, n.export_consent, n.paused_until, n.expires_at, n.changed_at, n.created_at
+    FROM subscriptions n JOIN newsletters w ON w.id = n.newsletter_id
+    WHERE n.subscriber_id = :id AND (CAST(:only AS bigint[]) IS NULL OR n.newsletter_id = ANY(:only)) ORDER BY lower(w.name)
+"""
+_MAILS = """
+    SELECT d.id, d.issue_id, i.subject, w.name AS newsletter_name, d.excluded, d.failed, b.state AS batch_state, d.delivered_at, d.bounced_at,
+        d.dropped_at, d.opened_at, d.clicked_at, d.complained_at, d.unsubscribed_at, i.prepared_at
+    FROM deliveries d JOIN issues i ON i.id = d.issue_id JOIN newsletters w ON w.id = i.newsletter_id LEFT JOIN batches b ON b.id = d.batch_id
+    WHERE d.subscriber_id = :id AND d.issue_id = ANY(ARRAY(SELECT id FROM issues WHERE prepared_at IS NOT NULL
+        AND (CAST(:only AS bigint[]) IS NULL OR newsletter_id = ANY(:only)))) ORDER BY d.issue_id DESC LIMIT 100
+"""
+
+
+def show(subscriber_id: int, *, actor: str) -> dict[str, Any]:
+    """Everything about one reader that this actor may see. Raises NotFound, Forbidden."""
+    only = within(actor, Permission.SEE_READERS)
+    with transaction() as tx:
+        row = _found(tx, subscriber_id, actor)
+        subscriptions = [dict(one) for one in tx.execute(_SUBSCRIPTIONS, id=subscriber_id, only=only).mappings()]
+        mails = [dict(one) for one in tx.execute(_MAILS, id=subscriber_id, only=only).mappings()]
+        acts = [
+            act for act in proving.history(tx, bytes(row["email_key"])) if only is None or act.newsletter_id in only
+        ]
+        names: dict[int, str] = {one.id: one.name for one in tx.execute("SELECT id, name FROM newsletters")}
+        suppressions = [
+            dict(one)
+            for one in tx.execute(
+                "SELECT kind, source, since FROM suppressions WHERE email_key = :key AND lifted_at IS NULL ORDER BY since",
+                key=bytes(row["email_key"]),
+            ).mappings()
+        ]
+    return {
+        **row,
+        "subscriptions": subscriptions,
+        "mails": mails,
+        "acts": list(reversed(acts)),
+        "newsletters": names,
+        "suppressions": suppressions,
+    }
+
+
+def change(subscriber_id: int, *, first_name: str, last_name: str, language: str, actor: str) -> None:
+    """Correct names and language. Raises Invalid, NotFound, Forbidden."""
+    given = {"first_name": first_name.strip(), "last_name": last_name.strip(), "language": language.strip()}
+    if wrong := [
+        name for name, value in given.items() if len(value) > LONGEST_NAME or any(ord(one) < 32 for one in value)
+    ]:
+        raise Invalid(
+            *(
+                f"The {name.replace('_', ' ')} has a control character, or more than {LONGEST_NAME} characters."
+                for name in wrong
+            )
+        )
+    with transaction() as tx:
+        _found(tx, subscriber_id, actor, Permission.CHANGE_READERS)
+        tx.execute(
+            "UPDATE subscribers SET first_name = :first_name, last_name = :last_name, language = :language WHERE id = :id",
+            id=subscriber_id,
+            **given,
+        )
+        audit(tx, actor, "change", f"reader {subscriber_id}")
+
+
+def unsubscribe(subscription_id: int, *, reason: str, actor: str) -> None:
+    """End a subscription for a reader who asked for it another way. Raises Invalid without a reason, NotFound, Forbidden, Conflict."""
+    _need(reason, "Say how the reader asked to leave: it is kept with the record.")
+    with transaction() as tx:
+        row = tx.execute(
+            "SELECT newsletter_id, subscriber_id FROM subscriptions WHERE id = :id", id=subscription_id
+        ).one_or_none()
+        if row is None:
+            raise NotFound("There is no such subscription.")
+        require(actor, Permission.CHANGE_READERS, row.newsletter_id)
+        if not suppressing.withdraw(tx, subscription_id, method="operator", details={"reason": reason.strip()[:500]}):
+            raise Conflict("The reader had left already.")
+        audit(
+            tx,
+            actor,
+            "unsubscribe",
+            f"reader {row.subscriber_id}",
+            newsletter=row.newsletter_id,
+            reason=reason.strip()[:500],
+        )
+
+
+def suppress(subscriber_id: int, *, reason: str, actor: str) -> None:
+    """Never write to this address again, whatever anybody imports. Raises Invalid without a reason, NotFound, Forbidden."""
+    _need(reason, "Say why the address is never to be written to: it is kept.")
+    with transaction() as tx:
+        row = _found(tx, subscriber_id, actor, Permission.CHANGE_READERS)
+    suppressing.suppress_addresses([row["address"]], reason=reason.strip(), actor=actor)
+
+
+def lift(subscriber_id: int, *, reason: str, request: str, actor: str) -> list[str]:
+    """Let the address be written to again, where that may be lifted. Raises Invalid, NotFound, Forbidden."""
+    require(actor, Permission.ERASE)
+    with transaction() as tx:
+        row = _found(tx, subscriber_id, actor)
+    return suppressing.lift(row["address"], reason=reason, request=request, actor=actor)
+
+
+def erase(subscriber_id: int, *, typed: str, reason: str, actor: str) -> None:
+    """Erase the reader; what must stay as evidence stays without their address. `typed` is the address, to be sure. Raises Invalid,
+    NotFound, Forbidden."""
+    require(actor, Permission.ERASE)
+    _need(reason, "Say why the reader is erased, such as “their letter of 3 March”.")
+    with transaction() as tx:
+        row = _found(tx, subscriber_id, actor)
+    if typed.strip().lower() != row["address"].lower():
+        raise Invalid("Type the reader's address to erase them: it cannot be undone.")
+    erasing.erase_address(row["address"], reason=reason.strip(), actor=actor)
+
+
+def export(subscriber_id: int, *, actor: str) -> dict[str, Any]:
+    """Everything that is kept of one reader, as they get it themselves. Raises NotFound, Forbidden."""
+    require(actor, Permission.EXPORT)
+    with transaction() as tx:
+        _found(tx, subscriber_id, actor)
+        audit(tx, actor, "export", f"reader {subscriber_id}")
+    return reader_data.collect(subscriber_id)
+
+
+def _need(reason: str, told: str) -> None:
+    if not reason.strip():
+        raise Invalid(told)
+
+
+def _found(
+    tx: Transaction, subscriber_id: int, actor: str, permission: Permission = Permission.SEE_READERS
+) -> dict[str, Any]:
+    """The reader, if one of their newsletters is the actor's business. Raises NotFound."""
+    row = tx.execute("SELECT * FROM subscribers WHERE id = :id", id=subscriber_id).mappings().one_or_none()
+    only = within(actor, permission)
+    theirs = (
+        tx.execute("SELECT newsletter_id FROM subscriptions WHERE subscriber_id = :id", id=subscriber_id)
+        .scalars()
+        .all()
+    )
+    if row is None or (only is not None and not set(theirs) & set(only)):
+        if row is not None and set(theirs) & set(within(actor, Permission.SEE_READERS) or ()):
+            require(actor, permission)
+        raise NotFound("There is no such reader, or they belong to a newsletter that you have no role in.")
+    return dict(row)

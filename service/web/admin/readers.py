@@ -1,0 +1,150 @@
+"""Readers: found, looked at, and what a person of the team does about them."""
+
+import json
+
+from flask import Blueprint, Response, make_response, request, url_for
+from sqlalchemy.exc import OperationalError
+
+from service.domain.permissions import Permission
+from service.errors import Conflict, Invalid
+from service.operations import finding, newsletters, reader_pages
+from service.web.admin import gate
+from service.web.admin.frame import actor, back, page
+
+blueprint = Blueprint("admin_readers", __name__, url_prefix=f"{gate.PREFIX}/readers")
+PAGE = 50
+STATES = ("active", "pending", "unsubscribed")
+
+
+@blueprint.get("")
+def index() -> Response:
+    """Look for somebody."""
+    return _index(request.args.get("words", ""))
+
+
+@blueprint.post("")
+def search() -> Response:
+    """The same for what is an address: it stands in no address of a page that a history or a log would keep."""
+    return _index(request.form.get("words", ""))
+
+
+@blueprint.get("/<int:subscriber_id>")
+def show(subscriber_id: int) -> Response:
+    """Everything about one reader."""
+    return _show(subscriber_id)
+
+
+@blueprint.post("/<int:subscriber_id>/details")
+def change(subscriber_id: int) -> Response:
+    """Names and language."""
+    given = {name: request.form.get(name, "") for name in ("first_name", "last_name", "language")}
+    try:
+        reader_pages.change(subscriber_id, **given, actor=actor())
+    except Invalid as error:
+        return _show(subscriber_id, 422, error.problems)
+    return back(".show", "Saved.", subscriber_id=subscriber_id)
+
+
+@blueprint.post("/<int:subscriber_id>/leave/<int:subscription_id>")
+def unsubscribe(subscriber_id: int, subscription_id: int) -> Response:
+    """End one subscription."""
+    try:
+        reader_pages.unsubscribe(subscription_id, reason=request.form.get("reason", ""), actor=actor())
+    except (Invalid, Conflict) as error:
+        return _show(subscriber_id, 422, (str(error),))
+    return back(".show", "They get this newsletter no more.", subscriber_id=subscriber_id)
+
+
+@blueprint.post("/<int:subscriber_id>/suppress")
+def suppress(subscriber_id: int) -> Response:
+    """Never again."""
+    try:
+        reader_pages.suppress(subscriber_id, reason=request.form.get("reason", ""), actor=actor())
+    except Invalid as error:
+        return _show(subscriber_id, 422, error.problems)
+    return back(".show", "The address is suppressed.", subscriber_id=subscriber_id)
+
+
+@blueprint.post("/<int:subscriber_id>/lift")
+def lift(subscriber_id: int) -> Response:
+    """Again, where that may be."""
+    try:
+        reader_pages.lift(
+            subscriber_id, reason=request.form.get("reason", ""), request=request.form.get("request", ""), actor=actor()
+        )
+    except (Invalid, Conflict) as error:
+        return _show(subscriber_id, 422, (str(error),))
+    return back(".show", "The suppression is lifted.", subscriber_id=subscriber_id)
+
+
+@blueprint.post("/<int:subscriber_id>/erase")
+def erase(subscriber_id: int) -> Response:
+    """For good."""
+    try:
+        reader_pages.erase(
+            subscriber_id, typed=request.form.get("typed", ""), reason=request.form.get("reason", ""), actor=actor()
+        )
+    except Invalid as error:
+        return _show(subscriber_id, 422, error.problems)
+    return back(".index", "The reader is erased. What must stay as evidence stays without their address.")
+
+
+@blueprint.post("/<int:subscriber_id>/data")
+def export(subscriber_id: int) -> Response:
+    """Everything that is kept of them, as a file."""
+    response = make_response(
+        json.dumps(reader_pages.export(subscriber_id, actor=actor()), indent=1, ensure_ascii=False, default=str)
+    )
+    response.mimetype = "application/json"
+    response.headers["Content-Disposition"] = f"attachment; filename=reader-{subscriber_id}.json"
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _index(words: str) -> Response:
+    asked = request.values
+    newsletter = asked.get("newsletter", "")
+    newsletter_id = int(newsletter) if newsletter.isdecimal() else None
+    state = asked.get("state") if asked.get("state") in STATES else None
+    before = int(asked["before"]) if asked.get("before", "").isdecimal() else None
+    problems: tuple[str, ...] = ()
+    found = []
+    try:
+        found = finding.find(
+            words,
+            actor=actor(),
+            newsletter_id=newsletter_id,
+            state=state,
+            anywhere=asked.get("anywhere") == "yes",
+            before=before,
+            limit=PAGE + 1,
+        )
+    except Invalid as error:
+        problems = error.problems
+    except OperationalError:
+        problems = (
+            f"That took more than {finding.SECONDS} seconds, and was given up. Look for the beginning of a name or address, or in one newsletter.",
+        )
+    number, is_exact = finding.count(actor=actor(), newsletter_id=newsletter_id)
+    return page(
+        "readers/index.html",
+        readers=found[:PAGE],
+        older=found[PAGE - 1]["id"] if len(found) > PAGE else None,
+        words=words,
+        asked=asked,
+        problems=problems,
+        number=number,
+        is_exact=is_exact,
+        states=STATES,
+        newsletters=newsletters.names(actor(), Permission.SEE_READERS),
+    )
+
+
+def _show(subscriber_id: int, status: int = 200, problems: tuple[str, ...] = ()) -> Response:
+    return page(
+        "readers/show.html",
+        status,
+        reader=reader_pages.show(subscriber_id, actor=actor()),
+        problems=problems,
+        here=url_for(".show", subscriber_id=subscriber_id),
+    )

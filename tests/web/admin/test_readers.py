@@ -1,0 +1,182 @@
+"""Readers on the team's side: found, seen by whom they concern, acted upon with reasons; and one copy proven byte by byte."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from service.operations import exporting, finding, scheduling
+from tests.builders import a_newsletter, an_issue, people, readers
+from tests.conftest import Sandbox
+from tests.team import actor_of, an_operator, signed_in
+from tests.web.browsing import Page, Person
+
+Sql = Callable[..., list[Any]]
+Drain = Callable[..., int]
+MEI = "mei.lin@firm.example"
+
+
+@pytest.fixture
+def newsletter(web: str) -> int:
+    return a_newsletter()
+
+
+@pytest.fixture
+def mei(newsletter: int, sql: Sql) -> int:
+    readers(newsletter, [MEI, "bo@other.example"], names={MEI: "Mei"})
+    sql(
+        "UPDATE subscribers SET last_name = 'Lín', attributes = '{\"organisation\": \"Grain & Co\"}' WHERE address = %s",
+        MEI,
+    )
+    return int(sql("SELECT id FROM subscribers WHERE address = %s", MEI)[0][0])
+
+
+@pytest.mark.parametrize("words", ["mei", "MEI.L", "Lín", "grain", MEI, "@firm.example", " mei "])
+def test_a_reader_is_found_by_what_one_remembers(mei: int, words: str) -> None:
+    assert [one["id"] for one in finding.find(words, actor="console")] == [mei]
+
+
+@pytest.mark.parametrize("words", ["lin", "%", "_", "\\", "mei' OR '1'='1", "@", "x" * 200, "中文", "a\tb"])
+def test_what_is_nowhere_is_not_found_and_breaks_nothing(mei: int, words: str) -> None:
+    assert finding.find(words, actor="console") == []
+    assert [one["id"] for one in finding.find("lin@", actor="console", anywhere=True)] == [mei]
+
+
+def test_page_by_page_everybody_is_seen_once(newsletter: int) -> None:
+    readers(newsletter, people(7))
+    seen: list[int] = []
+    before = None
+    while rows := finding.find("reader", actor="console", before=before, limit=3):
+        seen += [row["id"] for row in rows]
+        before = rows[-1]["id"]
+    assert len(seen) == len(set(seen)) == 7
+
+
+def test_only_those_whom_it_concerns_see_a_reader(web: str, newsletter: int, mei: int) -> None:
+    other = a_newsletter("other")
+    stranger, editor = (
+        an_operator(None, newsletters={other: "editor"}),
+        an_operator(None, newsletters={newsletter: "editor"}),
+    )
+    assert finding.find("mei", actor=actor_of(stranger)) == []
+    assert signed_in(stranger).get(f"{web}/admin/readers/{mei}").status == 404
+    assert signed_in(an_operator("analyst")).get(f"{web}/admin/readers").status == 403
+    page = signed_in(editor).get(f"{web}/admin/readers/{mei}")
+    assert "Mei" in page.text
+    assert "Erase this reader" not in page.said
+    seal = page.form("/sign-out")[1]["form_seal"]
+    assert signed_in(editor).post(f"{web}/admin/readers/{mei}/erase", {"form_seal": seal}).status == 403
+
+
+def search(web: str, person: Person, words: str) -> Page:
+    return person.press(person.get(f"{web}/admin/readers"), "/readers", words=words)
+
+
+def test_what_a_person_does_is_recorded_with_its_reason(web: str, mei: int, sql: Sql) -> None:
+    person = signed_in(an_operator("owner"))
+    found = search(web, person, MEI)
+    assert MEI in found.said
+    assert MEI not in found.url
+    page = person.get(f"{web}/admin/readers/{mei}")
+    assert (
+        "Say how the reader asked to leave"
+        in person.press(
+            page, f"/leave/{sql('SELECT id FROM subscriptions WHERE subscriber_id = %s', mei)[0][0]}", reason=" "
+        ).said
+    )
+    left = person.press(
+        page,
+        f"/leave/{sql('SELECT id FROM subscriptions WHERE subscriber_id = %s', mei)[0][0]}",
+        reason="Called us on Tuesday",
+    )
+    assert "They get this newsletter no more." in left.said
+    assert sql("SELECT action, method FROM consent_records") == [("withdrawn", "operator")]
+    suppressed = person.press(left, "/suppress", reason="Asked never to hear from us")
+    assert "Suppressed" in suppressed.said
+    assert MEI not in str(sql("SELECT * FROM audit_entries"))
+    refused = person.press(suppressed, "/erase", reason="Their letter", typed="somebody@else.example")
+    assert refused.status == 422
+    person.press(suppressed, "/erase", reason="Their letter", typed=MEI.upper())
+    assert sql("SELECT count(*) FROM subscribers WHERE id = %s", mei) == [(0,)]
+    assert sql("SELECT count(*) FROM suppressions")[0][0] >= 1
+
+
+def test_their_data_is_given_as_a_file(web: str, mei: int) -> None:
+    person = signed_in(an_operator("editor"))
+    data = person.press(person.get(f"{web}/admin/readers/{mei}"), "/data")
+    assert data.headers["Content-Type"] == "application/json"
+    assert MEI in data.text
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        ("=1+1", "'=1+1"),
+        ("+x", "'+x"),
+        ("-x", "'-x"),
+        ("@x", "'@x"),
+        ("\tx", "'\tx"),
+        ("x=1", "x=1"),
+        (5, 5),
+        (None, None),
+    ],
+)
+def test_no_cell_is_a_formula(value: object, kept: object) -> None:
+    assert exporting.cell(value) == kept
+
+
+def test_a_copy_is_rebuilt_as_it_was_sent_and_proven(
+    web: str, newsletter: int, mei: int, sql: Sql, drain: Drain, sandbox: Sandbox
+) -> None:
+    issue = an_issue(newsletter)
+    scheduling.schedule(issue, actor="test")
+    drain()
+    (copy,) = sandbox.messages(MEI)
+    person = signed_in(an_operator("editor"))
+    report = person.get(f"{web}/admin/issues/{issue}/report")
+    assert "Ledger closed" in report.said
+    found = person.press(person.get(f"{web}/admin/issues/{issue}/report/readers"), "/report/readers", words="mei.")
+    assert MEI in found.said
+    delivery = sql("SELECT id FROM deliveries WHERE subscriber_id = %s", mei)[0][0]
+    page = person.get(f"{web}/admin/issues/{issue}/report/readers/{delivery}")
+    assert "Proven" in page.said
+    mail = person.get(f"{web}/admin/issues/{issue}/report/readers/{delivery}/mail.eml")
+    from email import message_from_string, policy  # noqa: PLC0415
+
+    message: Any = message_from_string(mail.text, policy=policy.default)
+    assert message["Subject"] == copy["subject"]
+    assert message.get_body(("html",)).get_content().replace("\r\n", "\n").strip() == copy["html"].strip()
+    assert message.get_body(("plain",)).get_content().strip().replace("\r\n", "\n") == copy["text"].strip()
+    sql(
+        "UPDATE deliveries SET values = array_fill('Eve'::text, ARRAY[array_length(values, 1)]) WHERE id = %s", delivery
+    )
+    assert "not proven" in person.get(f"{web}/admin/issues/{issue}/report/readers/{delivery}").said
+    rows = person.get(f"{web}/admin/issues/{issue}/report/readers.csv").text.splitlines()
+    assert len(rows) == 3
+    assert sql("SELECT count(*) FROM audit_entries WHERE action = 'export'") == [(1,)]
+    assert signed_in(an_operator("analyst")).get(f"{web}/admin/issues/{issue}/report").status == 200
+    assert signed_in(an_operator("analyst")).get(f"{web}/admin/issues/{issue}/report/readers").status == 403
+
+
+def test_the_audit_log_is_read_by_who_may_and_found_by_words(web: str, mei: int) -> None:
+    person = signed_in(an_operator("owner", name="Ada Quill"))
+    page = person.get(f"{web}/admin/audit?words=ada")
+    assert "Create" not in page.said or "Ada" in page.said
+    assert "newsletter" in person.get(f"{web}/admin/audit?words=newsletter").said
+    assert "Nothing was found" in person.get(f"{web}/admin/audit?words=nowhere-at-all").said
+    assert person.get(f"{web}/admin/audit/log.csv").headers["Content-Type"].startswith("text/csv")
+    assert signed_in(an_operator("editor")).get(f"{web}/admin/audit").status == 403
+
+
+def test_home_says_what_needs_attention(web: str, newsletter: int, sql: Sql) -> None:
+    from service.operations import approving  # noqa: PLC0415
+
+    person = signed_in(an_operator("owner"))
+    assert "The first three steps" in person.get(f"{web}/admin/").said
+    readers(newsletter, people(1))
+    assert "Nothing needs you just now" in person.get(f"{web}/admin/").said
+    issue = an_issue(newsletter)
+    approving.ask(issue, actor="test")
+    assert "waits for your approval" in person.get(f"{web}/admin/").said
+    scheduling.halt(reason="an exercise", actor="test")
+    assert "an exercise" in person.get(f"{web}/admin/").said
