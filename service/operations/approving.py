@@ -50,10 +50,10 @@ def approve(issue_id: int, *, seen: str, words: str = "", actor: str) -> None:
 
 def refuse(issue_id: int, words: str, *, actor: str) -> None:
     """Say no, and why. Raises Invalid without a reason, Conflict, NotFound, Forbidden."""
-    if not words.strip():
-        raise Invalid("Say what is to be changed: whoever wrote it reads your reason.")
     with transaction() as tx:
         issue = _locked(tx, issue_id, actor, Permission.APPROVE)
+        if not words.strip():
+            raise Invalid("Say what is to be changed: whoever wrote it reads your reason.")
         if issue["state"] not in ("draft", "approved"):
             raise Conflict(f"The issue is {issue['state']}; it is too late to refuse it. Pause or cancel it instead.")
         _record(tx, issue, "refused", words, actor)

@@ -62,7 +62,7 @@ def create_newsletter(
             sender_name=(sender_name or name).strip(),
             sender=sender,
             reply_to=answers_to,
-            postal=postal_address.strip(),
+            postal="\n".join(postal_address.strip().splitlines()),
             language=language,
             design=design,
         ).scalar_one_or_none()
@@ -107,7 +107,7 @@ def _problems(
     problems = []
     if not _SLUG.fullmatch(slug):
         problems.append(f"The slug {slug!r} must have 1 to 40 lower-case letters, digits and hyphens.")
-    texts = {"name": name, "sender name": sender_name or name, "postal address": postal_address.replace("\n", " ")}
+    texts = {"name": name, "sender name": sender_name or name, "postal address": " ".join(postal_address.splitlines())}
     problems += [
         f"The {what} has a control character; remove it." for what, text in texts.items() if _CONTROL.search(text)
     ]

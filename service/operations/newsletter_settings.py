@@ -89,6 +89,8 @@ def wordings(slug: str) -> dict[str, dict[str, Wording]]:
 def set_wording(slug: str, purpose: str, language: str, text: str | None, *, actor: str) -> None:
     """From now on, show these words beside the box for a purpose; None: ours again. Who agreed before agreed to the words of
     then, which are kept. Raises Invalid, NotFound."""
+    with transaction() as tx:
+        require(actor, Permission.CONFIGURE, _row(tx, slug)["id"])
     tag = match(language)
     problems = []
     if purpose not in PURPOSES:
@@ -103,7 +105,6 @@ def set_wording(slug: str, purpose: str, language: str, text: str | None, *, act
         raise Invalid(*problems)
     with transaction() as tx:
         newsletter_id = _locked(tx, slug)["id"]
-        require(actor, Permission.CONFIGURE, newsletter_id)
         key = {"id": newsletter_id, "purpose": purpose, "language": tag}
         tx.execute(
             "DELETE FROM newsletter_wordings WHERE newsletter_id = :id AND purpose = :purpose AND language = :language",

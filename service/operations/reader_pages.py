@@ -56,6 +56,8 @@ def show(subscriber_id: int, *, actor: str) -> dict[str, Any]:
 
 def change(subscriber_id: int, *, first_name: str, last_name: str, language: str, actor: str) -> None:
     """Correct names and language. Raises Invalid, NotFound, Forbidden."""
+    with transaction() as tx:
+        _found(tx, subscriber_id, actor, Permission.CHANGE_READERS)
     given = {"first_name": first_name.strip(), "last_name": last_name.strip(), "language": language.strip()}
     if wrong := [
         name for name, value in given.items() if len(value) > LONGEST_NAME or any(ord(one) < 32 for one in value)
@@ -67,7 +69,6 @@ def change(subscriber_id: int, *, first_name: str, last_name: str, language: str
             )
         )
     with transaction() as tx:
-        _found(tx, subscriber_id, actor, Permission.CHANGE_READERS)
         tx.execute(
             "UPDATE subscribers SET first_name = :first_name, last_name = :last_name, language = :language WHERE id = :id",
             id=subscriber_id,
@@ -78,7 +79,6 @@ def change(subscriber_id: int, *, first_name: str, last_name: str, language: str
 
 def unsubscribe(subscription_id: int, *, reason: str, actor: str) -> None:
     """End a subscription for a reader who asked for it another way. Raises Invalid without a reason, NotFound, Forbidden, Conflict."""
-    _need(reason, "Say how the reader asked to leave: it is kept with the record.")
     with transaction() as tx:
         row = tx.execute(
             "SELECT newsletter_id, subscriber_id FROM subscriptions WHERE id = :id", id=subscription_id
@@ -86,6 +86,7 @@ def unsubscribe(subscription_id: int, *, reason: str, actor: str) -> None:
         if row is None:
             raise NotFound("There is no such subscription.")
         require(actor, Permission.CHANGE_READERS, row.newsletter_id)
+        _need(reason, "Say how the reader asked to leave: it is kept with the record.")
         if not suppressing.withdraw(tx, subscription_id, method="operator", details={"reason": reason.strip()[:500]}):
             raise Conflict("The reader had left already.")
         audit(
@@ -100,9 +101,9 @@ def unsubscribe(subscription_id: int, *, reason: str, actor: str) -> None:
 
 def suppress(subscriber_id: int, *, reason: str, actor: str) -> None:
     """Never write to this address again, whatever anybody imports. Raises Invalid without a reason, NotFound, Forbidden."""
-    _need(reason, "Say why the address is never to be written to: it is kept.")
     with transaction() as tx:
         row = _found(tx, subscriber_id, actor, Permission.CHANGE_READERS)
+    _need(reason, "Say why the address is never to be written to: it is kept.")
     suppressing.suppress_addresses([row["address"]], reason=reason.strip(), actor=actor)
 
 

@@ -178,8 +178,6 @@ def resolve(batch_id: int, *, sent: bool, reason: str, actor: str) -> None:
 
     Raises NotFound; Conflict when the batch is not unknown; Invalid without a reason.
     """
-    if not reason.strip():
-        raise Invalid("Say why: the reason is kept with the decision.")
     with transaction() as tx:
         row = tx.execute(
             "SELECT b.state, b.issue_id, i.newsletter_id FROM batches b JOIN issues i ON i.id = b.issue_id WHERE b.id = :id FOR UPDATE OF b",
@@ -188,6 +186,8 @@ def resolve(batch_id: int, *, sent: bool, reason: str, actor: str) -> None:
         if row is None:
             raise NotFound(f"There is no batch {batch_id}.")
         require(actor, Permission.DECIDE, row.newsletter_id)
+        if not reason.strip():
+            raise Invalid("Say why: the reason is kept with the decision.")
         if row.state != "unknown":
             raise Conflict(f"Batch {batch_id} is {row.state}, not unknown; there is nothing to decide.")
         tx.execute(

@@ -19,7 +19,7 @@ from service.operations.auditing import audit
 from service.operations.importing import import_subscribers
 from service.operations.importing_file import MAXIMUM_BYTES, Records, RowFault, opened
 from service.operations.importing_rows import IGNORED, SYNONYMS, read_header
-from service.operations.permitting import require, within
+from service.operations.permitting import require, require_somewhere, within
 from service.settings import current
 
 log = structlog.get_logger(__name__)
@@ -74,7 +74,8 @@ def find(upload_id: int, *, actor: str) -> dict[str, Any]:
 
 
 def listed(actor: str, *, before: int | None = None, limit: int = 25) -> list[dict[str, Any]]:
-    """The uploads of the newsletters in which somebody may import, the newest first."""
+    """The uploads of the newsletters in which somebody may import, the newest first. Raises Forbidden."""
+    require_somewhere(actor, Permission.IMPORT)
     with transaction() as tx:
         rows = tx.execute(
             """SELECT u.*, w.name AS newsletter_name, coalesce(o.name, u.actor) AS who FROM uploads u JOIN newsletters w ON w.id = u.newsletter_id

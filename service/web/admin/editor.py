@@ -117,6 +117,7 @@ def presence(issue_id: int) -> Response:
 def add_picture(issue_id: int) -> Response:
     """A picture, for a script that puts it into the text."""
     request.max_content_length = issues.LARGEST_FILE
+    editing.find(issue_id, actor=actor(), permission=Permission.WRITE)
     sent = request.files.get("picture")
     if sent is None or not sent.filename:
         return _told(422, "Choose a picture.", "")
@@ -131,6 +132,7 @@ def add_picture(issue_id: int) -> Response:
 def replace_text(issue_id: int) -> Response:
     """Another text from a file; the one before stays a version."""
     request.max_content_length = issues.LARGEST_FILE
+    before = editing.find(issue_id, actor=actor(), permission=Permission.WRITE)["version"]
     sent = request.files.get("file")
     if sent is None or not sent.filename:
         return back(".show", "Choose a file first.", issue_id=issue_id)
@@ -138,7 +140,6 @@ def replace_text(issue_id: int) -> Response:
         path = Path(folder) / f"file{Path(sent.filename).suffix.lower()}"
         sent.save(path)
         source, told = editing_files.read(path, sent.filename)
-        before = editing.find(issue_id, actor=actor())["version"]
         editing_files.replace_text(issue_id, source, base=before, actor=actor())
     words = (
         f"The text is now that of {sent.filename}. {len(told)} things in it were not taken as they were."

@@ -10,6 +10,7 @@ from service.domain.permissions import Permission
 from service.errors import Conflict, Invalid
 from service.operations import importing_undo, newsletters, uploading
 from service.operations.exporting import cell
+from service.operations.permitting import require_somewhere
 from service.web.admin import gate
 from service.web.admin.frame import actor, back, fragment, page
 
@@ -143,6 +144,7 @@ def rejected(upload_id: int) -> Response:
 
 
 def _new(problems: tuple[str, ...], status: int = 200) -> Response:
+    require_somewhere(actor(), Permission.IMPORT)
     return page(
         "imports/new.html",
         status,

@@ -48,6 +48,7 @@ def progress(issue_id: int) -> Response:
         "sending/progress.html",
         issue=editing.find(issue_id, actor=actor()),
         now=send_room.progress(issue_id, actor=actor()),
+        by_itself=True,
     )
 
 

@@ -154,6 +154,10 @@ const view = overTextarea(body, {
   nonce: root.dataset.nonce, label: "Text", completions: completeTag, onChange: changed,
   keys: [key("Mod-b", act.bold), key("Mod-i", act.italic), key("Mod-k", act.link), { key: "Escape", run: () => { document.querySelector(".saving button").focus(); return true; } }],
 });
+// A long text scrolls within its frame, which must be reachable by whoever scrolls with the keyboard alone.
+view.scrollDOM.tabIndex = 0;
+view.scrollDOM.setAttribute("role", "region");
+view.scrollDOM.setAttribute("aria-label", "Text, to scroll");
 document.querySelector(".toolbar").hidden = false;
 
 for (const button of document.querySelectorAll("[data-do]")) button.addEventListener("click", () => act[button.dataset.do]());
