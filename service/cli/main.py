@@ -9,6 +9,7 @@ from service import settings
 from service.cli import (  # noqa: F401 - each registers its commands
     bench,
     consent,
+    deciding,
     demo,
     design,
     draft,

@@ -253,6 +253,7 @@ def set_audience(issue_id: int, audience: Mapping[str, Any], *, actor: str) -> N
     with transaction() as tx:
         issue = _found(tx, issue_id, actor, Permission.WRITE)
         _check_editable(_locked(tx, issue_id))
+        _check_visible(tx, audience, actor)
         tx.execute(
             """UPDATE issues SET audience = CAST(:audience AS jsonb), audience_hash = :hash, state = 'draft',
                    state_reason = CASE WHEN state = 'approved' THEN 'changed since it was approved' ELSE state_reason END WHERE id = :id""",
@@ -261,6 +262,15 @@ def set_audience(issue_id: int, audience: Mapping[str, Any], *, actor: str) -> N
             hash=authoring.audience_hash(audience, issue["tracking_policy"]),
         )
         audit(tx, actor, "choose the audience", f"issue {issue_id}", **audience)
+
+
+def _check_visible(tx: Transaction, audience: Mapping[str, Any], actor: str) -> None:
+    """The count of an audience must not tell of newsletters that are none of the actor's business."""
+    others = set(audience.get("without_newsletters", ()))
+    issues = [*audience.get("without_issues", ()), *([audience["got"]["issue"]] if audience.get("got") else ())]
+    others.update(tx.execute("SELECT newsletter_id FROM issues WHERE id = ANY(:ids)", ids=issues).scalars())
+    for newsletter in sorted(others):
+        require(actor, Permission.SEE, newsletter)
 
 
 def fields_of(issue_id: int, *, actor: str) -> frozenset[str]:

@@ -26,6 +26,11 @@ def read(path: Path, name: str) -> tuple[Source, tuple[str, ...]]:
     return source, tuple(f"{note.where}: {note.text}" for note in source.draft.report) if source.draft else ()
 
 
+def suffix_of(name: str) -> str:
+    """The ending by which the kind of a sent file is known; nothing that a path could not hold."""
+    return re.sub(r"[^.a-z0-9]", "", PurePosixPath(name.replace("\\", "/")).suffix.lower())[:12]
+
+
 def replace_text(issue_id: int, source: Source, *, base: int, actor: str) -> Saved:
     """Make a file's text the issue's present one. Raises Conflict, NotFound, Forbidden."""
     for name, content in source.pictures.items():

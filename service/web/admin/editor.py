@@ -137,7 +137,7 @@ def replace_text(issue_id: int) -> Response:
     if sent is None or not sent.filename:
         return back(".show", "Choose a file first.", issue_id=issue_id)
     with TemporaryDirectory() as folder:
-        path = Path(folder) / f"file{Path(sent.filename).suffix.lower()}"
+        path = Path(folder) / f"file{editing_files.suffix_of(sent.filename)}"
         sent.save(path)
         source, told = editing_files.read(path, sent.filename)
         editing_files.replace_text(issue_id, source, base=before, actor=actor())

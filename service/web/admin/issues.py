@@ -75,7 +75,7 @@ def create() -> Response:
         return back("admin_editor.show", issue_id=made)
     try:
         with TemporaryDirectory() as folder:
-            path = Path(folder) / f"file{Path(sent.filename).suffix.lower()}"
+            path = Path(folder) / f"file{editing_files.suffix_of(sent.filename)}"
             sent.save(path)
             source, told = editing_files.read(path, sent.filename)
             made = editing.begin(int(chosen), actor=actor(), source=source)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from service.db import transaction
-from service.errors import Conflict, Forbidden, Invalid
+from service.errors import Conflict, Forbidden, Invalid, NotFound
 from service.operations import approving, editing, newsletter_settings, preparing, reporting, scheduling, send_room
 from tests.builders import a_newsletter, an_issue, people, readers
 from tests.conftest import Sandbox
@@ -360,3 +360,17 @@ def test_roles_in_the_send_room(web: str, newsletter: int, issue: int, sql: Sql)
     for place in ("send", "audience", "approval", "send/progress"):
         assert stranger.get(f"{web}/admin/issues/{issue}/{place}").status == 404
     assert sql("SELECT state FROM issues") == [("draft",)]
+
+
+def test_an_audience_tells_nothing_of_another_newsletter(database: Any, issue: int, newsletter: int, sql: Sql) -> None:
+    other = a_newsletter("other")
+    foreign = an_issue(other)
+    editor = actor_of(an_operator(None, newsletters={newsletter: "editor"}))
+    for audience in (
+        {"without_newsletters": [other]},
+        {"without_issues": [foreign]},
+        {"got": {"issue": foreign, "link": None}},
+    ):
+        with pytest.raises(NotFound):
+            editing.set_audience(issue, audience, actor=editor)
+    assert sql("SELECT audience FROM issues WHERE id = %s", issue) == [({},)]

@@ -1,0 +1,50 @@
+"""The team by command: people, links, an approval, and what can be taken back."""
+
+import urllib.request
+from pathlib import Path
+
+from tests.cli.commands import Commands
+
+GOOD = ("--name", "The Monthly", "--from", "news@sender.example", "--postal-address", "1 Quay Street, Harbourton")
+
+
+def test_somebody_is_added_and_gets_a_link_that_opens(broadsheet: Commands, up: object) -> None:
+    assert len(broadsheet("operator", "set-up-code").succeeded().out.strip()) == 16
+    made = broadsheet("operator", "create", "ada@team.example", "--name", "Ada Quill", "--json").succeeded().json
+    with urllib.request.urlopen(made["link"], timeout=20) as page:
+        assert "Set your password, Ada Quill" in page.read().decode()
+    assert (
+        "in the team already" in broadsheet("operator", "create", "ADA@team.example", "--name", "A").refused(code=1)[0]
+    )
+    listed = broadsheet("operator", "list", "--json").succeeded().json["operators"]
+    assert [(one["name"], one["role"]) for one in listed] == [("Ada Quill", "owner")]
+    assert "last owner" in broadsheet("operator", "disable", "ada@team.example").refused(code=1)[0]
+    assert "nobody with this address" in broadsheet("operator", "link", "eve@team.example").refused(code=1)[0]
+    broadsheet("operator", "link", "ada@team.example", "--without-second-step").succeeded()
+
+
+def test_an_import_is_taken_back_and_an_issue_is_approved_by_another_only(
+    broadsheet: Commands, up: object, folder: Path
+) -> None:
+    broadsheet("newsletter", "create", "taken", *GOOD).succeeded()
+    broadsheet(
+        "newsletter", "change", "taken", "--approval", "asked", "--subject-prefix", "[AD]", "--from-name", "Quay"
+    ).succeeded()
+    (folder / "taken.csv").write_text("email\nmei@readers.example\n")
+    report = (
+        broadsheet(
+            "subscribers", "import", folder / "taken.csv", "--newsletter", "taken", "--consent", "at the fair", "--json"
+        )
+        .succeeded()
+        .json
+    )
+    assert "1 readers are taken back" in broadsheet("subscribers", "undo-import", report["import_id"]).succeeded().err
+    assert "already" in broadsheet("subscribers", "undo-import", report["import_id"]).refused(code=1)[0]
+    (folder / "letter.md").write_text("# News\n\nText of the news.\n")
+    issue = (
+        broadsheet("issue", "create", folder / "letter.md", "--newsletter", "taken", "--json").succeeded().json["issue"]
+    )
+    assert issue["subject"] == "[AD] News"
+    assert "Another person must read it" in broadsheet("issue", "approve", issue["id"]).refused(code=1)[0]
+    assert "approval" in broadsheet("issue", "send", issue["id"]).refused(code=1)[0]
+    broadsheet("issue", "unschedule", issue["id"]).succeeded()
