@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Dialog
 
 from service.operations import editing, issue_report, newsletter_settings, scheduling, uploading
 from tests.builders import a_newsletter, an_issue, readers
@@ -65,7 +65,12 @@ def test_nothing_fires_on_any_screen(
     sign_in(context, web, who)
     page = context.new_page()
     fired: list[str] = []
-    page.on("dialog", lambda dialog: (fired.append(dialog.message), dialog.dismiss()))
+
+    def closed(dialog: Dialog) -> None:
+        fired.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("dialog", closed)
     page.on("console", lambda line: fired.append(line.text) if "Content Security Policy" in line.text else None)
     places = [
         "",
