@@ -1,7 +1,7 @@
 """Recurring duties."""
 
 from service import queue
-from service.operations import digesting, retaining, uploading, upkeep
+from service.operations import digesting, retaining, upkeep, uploading
 from tasks.app import app
 
 
