@@ -9,6 +9,7 @@ from typing import Any
 from service import seals
 from service.db import Transaction, transaction
 from service.domain.consent import Sum
+from service.operations import uploading
 from service.operations.digesting import moment
 from service.operations.sweeping import duty
 from service.settings import current
@@ -101,6 +102,7 @@ def keep() -> None:
 
 def _delete_all() -> None:
     delete_what_is_due()
+    uploading.forget_old()
 
 
 def delete_what_is_due(*, dry_run: bool = False) -> dict[str, int]:

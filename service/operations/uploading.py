@@ -230,6 +230,28 @@ def work(upload_id: int) -> None:
                 **{name: report[name] for name in ("import_id", "added", "updated")},
             )
 
+    if not only_look:
+        Path(upload["path"]).unlink(missing_ok=True)
+
+
+def forget_old() -> None:
+    """Delete files that were never taken, and the words about single rows of those that were: they quote the file."""
+    with transaction() as tx:
+        paths = list(
+            tx.execute(
+                """DELETE FROM uploads WHERE import_id IS NULL AND state NOT IN ('reviewing', 'running')
+                     AND created_at < clock_timestamp() - CAST(:kept AS interval) RETURNING path""",
+                kept=KEPT,
+            ).scalars()
+        )
+        tx.execute(
+            """UPDATE uploads SET report = report - 'faults' WHERE import_id IS NOT NULL
+                 AND created_at < clock_timestamp() - CAST(:kept AS interval) AND jsonb_exists(report, 'faults')""",
+            kept=KEPT,
+        )
+    for path in paths:
+        Path(path).unlink(missing_ok=True)
+
 
 def _import(upload: Mapping[str, Any], *, only_look: bool) -> dict[str, Any]:
     taken = _taken_already(upload)

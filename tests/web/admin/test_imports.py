@@ -1,6 +1,7 @@
 """Importing on the web: nothing is taken that was not looked at, nothing twice, and all of it can be taken back."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -232,9 +233,23 @@ def test_a_foreign_newsletters_imports_are_not_there(web: str, newsletter: int, 
         uploading.find(1_000_000, actor=actor_of(an_operator()))
 
 
-def test_a_dropped_file_is_gone(web: str, newsletter: int, editor: Person, sql: Sql) -> None:
-    from pathlib import Path  # noqa: PLC0415
+def test_files_do_not_stay(web: str, newsletter: int, editor: Person, drain: Drain, sql: Sql) -> None:
+    review = reviewed(web, editor, newsletter, drain)
+    editor.press(review, "/start")
+    drain()
+    taken = Path(sql("SELECT path FROM uploads")[0][0])
+    assert not taken.exists(), "what was taken is in the database"
+    paste(web, editor, newsletter)
+    left = Path(sql("SELECT path FROM uploads ORDER BY id DESC LIMIT 1")[0][0])
+    uploading.forget_old()
+    assert left.exists()
+    sql("UPDATE uploads SET created_at = now() - interval '31 days'")
+    uploading.forget_old()
+    assert not left.exists()
+    assert sql("SELECT count(*), bool_or(report ? 'faults') FROM uploads") == [(1, False)]
 
+
+def test_a_dropped_file_is_gone(web: str, newsletter: int, editor: Person, sql: Sql) -> None:
     page = paste(web, editor, newsletter)
     path = Path(sql("SELECT path FROM uploads")[0][0])
     assert path.stat().st_mode & 0o777 == 0o600
