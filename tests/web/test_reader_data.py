@@ -39,6 +39,16 @@ NOT_A_READERS = {
     "payloads": "raw and compressed, of many readers at once, kept 14 days; what they said is in the events",
     "moves": "the state machine's own table",
     "imported_rows": "two numbers; the file is in the files imported",
+    "import_changes": "two numbers, and what the history of consent says too",
+    "uploads": "a file of many readers on its way in: deleted when it was taken, its words on single rows after thirty days",
+    "issue_versions": "what was written to all, as it was before",
+    "issue_pictures": "pictures shown to all",
+    "issue_editors": "staff",
+    "approvals": "what staff said of what was written to all",
+    "memberships": "staff",
+    "operator_sessions": "staff",
+    "recovery_codes": "staff",
+    "sign_in_failures": "keyed hashes of what was typed where staff signs in",
 }
 """Tables that hold nothing of one reader, and why."""
 
@@ -48,6 +58,7 @@ NOT_IN_IT = {
     ("consent_records", "import_id"): "its file's name is there",
     ("erasures", "certificate"): "set apart below",
     ("imports", "counts"): "sums over all readers of the file",
+    ("imports", "upload_id"): "a number of ours without meaning for the reader",
     ("deliveries", "batch_id"): "a number of ours without meaning for the reader",
 }
 """Columns that are not handed out, and why."""

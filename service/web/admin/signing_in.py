@@ -85,23 +85,23 @@ def set_up() -> Response:
     return gate.begin(make_response(redirect(url_for("admin_home.show"), 303)), token)
 
 
-@blueprint.get("/link/<token>")
+@blueprint.get("/link/<sealed>")
 @open_to_all
-def link(token: str) -> Response:
+def link(sealed: str) -> Response:
     """Whoever was given a link sets their password here."""
-    name, address = operator_links.holder(token)
-    return frame.page("signing_in/link.html", problems=(), name=name, address=address, token=token)
+    name, address = operator_links.holder(sealed)
+    return frame.page("signing_in/link.html", problems=(), name=name, address=address, sealed=sealed)
 
 
-@blueprint.post("/link/<token>")
+@blueprint.post("/link/<sealed>")
 @open_to_all
-def use_link(token: str) -> Response:
+def use_link(sealed: str) -> Response:
     """Set it, and in."""
-    name, address = operator_links.holder(token)
+    name, address = operator_links.holder(sealed)
     try:
-        session = operator_links.use(token, password=request.form.get("password", ""), origin=origin_of_request())
+        session = operator_links.use(sealed, password=request.form.get("password", ""), origin=origin_of_request())
     except Invalid as error:
-        values = {"problems": error.problems, "name": name, "address": address, "token": token}
+        values = {"problems": error.problems, "name": name, "address": address, "sealed": sealed}
         return frame.page("signing_in/link.html", 422, **values)
     return gate.begin(make_response(redirect(url_for("admin_home.show"), 303)), session)
 

@@ -96,7 +96,7 @@ def things(web: str, sql: Sql, drain: Callable[..., int], sandbox: Sandbox) -> d
         "batch_id": sql("SELECT max(id) FROM batches")[0][0],
         "upload_id": upload,
         "operator_id": an_operator("owner"),
-        "token": "x",
+        "sealed": "x",
     }
 
 
