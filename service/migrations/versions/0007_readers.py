@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0008"
-down_revision = "0007"
+revision = "0007"
+down_revision = "0006"
 
 # Prefixes are found by ordinary indexes; embedded servers have no extension for more.
 _INDEXES = {
