@@ -54,7 +54,7 @@ class Upload(Base):
     __tablename__ = "uploads"
     __table_args__ = (
         CheckConstraint(
-            "state IN ('uploaded', 'ready', 'reviewing', 'reviewed', 'running', 'done', 'failed', 'undone')",
+            "state IN ('uploaded', 'reviewing', 'reviewed', 'running', 'done', 'failed', 'undone')",
             name="state",
         ),
     )

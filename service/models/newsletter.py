@@ -1,9 +1,8 @@
 """A publication: sender, postal address, language, design, consent wording, tracking policy."""
 
-from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Text
+from sqlalchemy import CheckConstraint, ForeignKey, Text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -51,7 +50,6 @@ class Newsletter(Base):
     subject_prefix: Mapped[str] = mapped_column(server_default="")
     undo_seconds: Mapped[int] = mapped_column(server_default="20")
     typed_above: Mapped[int] = mapped_column(server_default="1000")
-    archived_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     created_at: Mapped[CreatedAt]
 
 

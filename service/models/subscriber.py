@@ -14,7 +14,11 @@ class Subscriber(Base):
     __tablename__ = "subscribers"
     # For finding somebody by the beginning of what is remembered of them.
     __table_args__ = (
-        Index("ix_subscribers_address_prefix", text("normalised_address text_pattern_ops")),
+        Index(
+            "ix_subscribers_address_prefix",
+            "normalised_address",
+            postgresql_ops={"normalised_address": "text_pattern_ops"},
+        ),
         Index("ix_subscribers_first_name_prefix", text("lower(first_name) text_pattern_ops")),
         Index("ix_subscribers_last_name_prefix", text("lower(last_name) text_pattern_ops")),
         Index("ix_subscribers_organisation_prefix", text("lower(attributes ->> 'organisation') text_pattern_ops")),

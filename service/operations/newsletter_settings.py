@@ -72,7 +72,6 @@ def show(slug: str, *, actor: str = "console") -> dict[str, Any]:
         require(actor, Permission.SEE, row["id"])
         readers = tx.execute(_READERS, id=row["id"]).mappings().one()
     row["created_at"] = row["created_at"].isoformat()
-    row.pop("archived_at")
     return row | {"readers": dict(readers)}
 
 

@@ -11,7 +11,7 @@ from service.db import Transaction, transaction
 from service.errors import BroadsheetError
 from service.operations import approving
 from service.operations.bells import go_on
-from service.operations.preparing_candidates import Candidates, audience
+from service.operations.preparing_candidates import Candidates, audience, same_content_of
 from service.operations.providers import refuse_if_foreign
 from service.settings import current
 
@@ -206,21 +206,12 @@ def _verify(tx: Transaction, issue_id: int, *, several: bool) -> _Counts:
 
 
 def _same_content(tx: Transaction, issue: dict[str, Any]) -> list[int]:
-    """Other issues of the newsletter with exactly this content: whoever has a delivery of one gets no other, unless a person
-    asked for that. The lock makes two freezes of one newsletter wait for each other, so that the later one sees the
-    earlier one's deliveries."""
+    """Issues whose readers must not get this one as well. The lock makes two freezes of one newsletter wait for each other, so that
+    the later one sees the earlier one's deliveries."""
     tx.execute(
         "SELECT pg_advisory_xact_lock(hashtextextended('freeze', :newsletter))", newsletter=issue["newsletter_id"]
     )
-    if issue["audience"].get("again"):
-        return []
-    rows = tx.execute(
-        "SELECT id FROM issues WHERE newsletter_id = :newsletter AND content_hash = :hash AND id <> :issue AND prepared_at IS NOT NULL",
-        newsletter=issue["newsletter_id"],
-        hash=issue["content_hash"],
-        issue=issue["id"],
-    )
-    return list(rows.scalars())
+    return same_content_of(tx, issue)
 
 
 def _batch_size(tx: Transaction) -> int:

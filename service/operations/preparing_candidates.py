@@ -96,6 +96,20 @@ def audience(issue: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     return " ".join(conditions), parameters
 
 
+def same_content_of(tx: Transaction, issue: Mapping[str, Any]) -> list[int]:
+    """Other issues of the newsletter with exactly this content: whoever has a delivery of one gets no other, unless a person
+    asked for that."""
+    if issue["audience"].get("again"):
+        return []
+    rows = tx.execute(
+        "SELECT id FROM issues WHERE newsletter_id = :newsletter AND content_hash = :hash AND id <> :issue AND prepared_at IS NOT NULL",
+        newsletter=issue["newsletter_id"],
+        hash=issue["content_hash"],
+        issue=issue["id"],
+    )
+    return list(rows.scalars())
+
+
 class Candidates:
     """The readers of an issue as SQL over `s` (the subscriber), `n` (the subscription) and `w` (the newsletter)."""
 

@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from service.db import Transaction, transaction
+from service.db import transaction
 from service.domain.permissions import Permission
 from service.errors import Conflict, Invalid
 from service.operations import approving, editing, editing_history, looking, reporting, scheduling
 from service.operations.permitting import require
 from service.operations.preflighting import Report
-from service.operations.preparing_candidates import Candidates
+from service.operations.preparing_candidates import Candidates, same_content_of
 
 _MINUTE = """
     SELECT coalesce(sum(readers) FILTER (WHERE recorded_at > clock_timestamp() - interval '60 seconds'), 0) AS readers,
@@ -49,7 +49,7 @@ def expected(issue_id: int, *, actor: str) -> Expected:
     if issue["problems"]:
         return Expected(0, {}, 0)
     with transaction() as tx:
-        same_content: list[int] = [] if issue["audience"].get("again") else _same_content(tx, issue)
+        same_content = same_content_of(tx, issue)
         candidates = Candidates(tx, issue)
         candidates.freeze(tx, same_content)
         rows = tx.execute("SELECT excluded, count(*) AS n FROM candidates GROUP BY 1 ORDER BY 2 DESC").all()
@@ -61,16 +61,6 @@ def expected(issue_id: int, *, actor: str) -> Expected:
     left_out = {row.excluded: row.n for row in rows if row.excluded}
     readers = sum(row.n for row in rows if not row.excluded)
     return Expected(readers, left_out, active - readers - sum(left_out.values()))
-
-
-def _same_content(tx: Transaction, issue: dict[str, Any]) -> list[int]:
-    rows = tx.execute(
-        "SELECT id FROM issues WHERE newsletter_id = :newsletter AND content_hash = :hash AND id <> :issue AND prepared_at IS NOT NULL",
-        newsletter=issue["newsletter_id"],
-        hash=issue["content_hash"],
-        issue=issue["id"],
-    )
-    return list(rows.scalars())
 
 
 def checklist(issue_id: int, who: Expected, *, actor: str) -> list[Row]:

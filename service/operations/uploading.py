@@ -155,7 +155,7 @@ def choose(upload_id: int, meanings: Mapping[int, str], choices: Mapping[str, An
         raise Invalid(*problems)
     with transaction() as tx:
         upload = _found(tx, upload_id, actor, lock=True)
-        if upload["state"] not in ("uploaded", "ready", "reviewed", "failed"):
+        if upload["state"] not in ("uploaded", "reviewed", "failed"):
             raise Conflict("This import runs or is done; begin another for other choices.")
         tx.execute(
             """UPDATE uploads SET columns = CAST(:columns AS jsonb), choices = CAST(:choices AS jsonb), state = 'reviewing',

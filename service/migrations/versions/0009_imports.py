@@ -7,7 +7,7 @@ from sqlalchemy.dialects import postgresql
 revision = "0009"
 down_revision = "0008"
 
-_STATES = "state IN ('uploaded', 'ready', 'reviewing', 'reviewed', 'running', 'done', 'failed', 'undone')"
+_STATES = "state IN ('uploaded', 'reviewing', 'reviewed', 'running', 'done', 'failed', 'undone')"
 
 
 def _json(name: str, default: str) -> sa.Column[object]:

@@ -11,11 +11,10 @@ def upgrade() -> None:
     op.add_column("newsletters", sa.Column("subject_prefix", sa.Text(), server_default="", nullable=False))
     op.add_column("newsletters", sa.Column("undo_seconds", sa.Integer(), server_default="20", nullable=False))
     op.add_column("newsletters", sa.Column("typed_above", sa.Integer(), server_default="1000", nullable=False))
-    op.add_column("newsletters", sa.Column("archived_at", sa.DateTime(timezone=True)))
     op.create_check_constraint(op.f("ck_newsletters_undo"), "newsletters", "undo_seconds BETWEEN 10 AND 60")
 
 
 def downgrade() -> None:
     op.drop_constraint(op.f("ck_newsletters_undo"), "newsletters", type_="check")
-    for name in ("archived_at", "typed_above", "undo_seconds", "subject_prefix"):
+    for name in ("typed_above", "undo_seconds", "subject_prefix"):
         op.drop_column("newsletters", name)

@@ -3,7 +3,7 @@
 from zoneinfo import available_timezones
 
 import segno
-from flask import Blueprint, Response, make_response, request
+from flask import Blueprint, Response, make_response, redirect, request
 
 from service.errors import Invalid
 from service.operations import operator_sessions, operators, second_step
@@ -96,13 +96,7 @@ def prove() -> Response:
         operators.prove(operator(), request.form.get("password", ""))
     except Invalid as error:
         return page("account/proof.html", 422, problems=error.problems, next=request.form.get("next", ""))
-    wanted = request.form.get("next", "")
-    is_here = (
-        wanted.startswith(gate.PREFIX + "/") and "//" not in wanted and "\\" not in wanted and wanted.isprintable()
-    )
-    response = make_response("", 303)
-    response.headers["Location"] = wanted if is_here else f"{gate.PREFIX}/account"
-    return response
+    return make_response(redirect(gate.inside(request.form.get("next", "")), 303))
 
 
 def _show(status: int = 200, **problems: tuple[str, ...]) -> Response:

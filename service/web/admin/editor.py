@@ -18,6 +18,8 @@ from service.web.admin.frame import actor, back, clock, fragment, operator, page
 
 blueprint = Blueprint("admin_editor", __name__, url_prefix=f"{gate.PREFIX}/issues/<int:issue_id>")
 
+LARGEST_TEXT = 8 * 1024 * 1024
+"""Bytes of a form that saves: the largest text that is kept, each letter written as three escapes."""
 _LINE = re.compile(r"\bline (\d+)")
 MAIL = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; form-action 'none'; base-uri 'none'; frame-ancestors 'self'; sandbox"
 """The policy of a mail that is shown: it looks as in an inbox, and runs and loads nothing."""
@@ -42,6 +44,7 @@ def show(issue_id: int) -> Response:
 
 
 @blueprint.post("/write")
+@gate.takes(LARGEST_TEXT)
 def save(issue_id: int) -> Response:
     """Keep the text. A script gets JSON, a form the page."""
     given = request.form
@@ -114,9 +117,9 @@ def presence(issue_id: int) -> Response:
 
 
 @blueprint.post("/pictures")
+@gate.takes(issues.LARGEST_FILE)
 def add_picture(issue_id: int) -> Response:
     """A picture, for a script that puts it into the text."""
-    request.max_content_length = issues.LARGEST_FILE
     editing.find(issue_id, actor=actor(), permission=Permission.WRITE)
     sent = request.files.get("picture")
     if sent is None or not sent.filename:
@@ -129,9 +132,9 @@ def add_picture(issue_id: int) -> Response:
 
 
 @blueprint.post("/file")
+@gate.takes(issues.LARGEST_FILE)
 def replace_text(issue_id: int) -> Response:
     """Another text from a file; the one before stays a version."""
-    request.max_content_length = issues.LARGEST_FILE
     before = editing.find(issue_id, actor=actor(), permission=Permission.WRITE)["version"]
     sent = request.files.get("file")
     if sent is None or not sent.filename:

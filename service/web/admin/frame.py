@@ -16,7 +16,6 @@ from service.settings import current
 from service.web.admin import gate, places
 from service.web.admin.gate import actor, operator
 from service.web.sealed import drop_cookie, read_cookie, seal, set_cookie, unseal
-from service.web.security import POLICY, SCRIPTS
 
 __all__ = ["actor", "back", "fragment", "notice_after", "operator", "page", "register"]
 
@@ -67,12 +66,10 @@ def notice_after(
 
 
 def style_nonce() -> str:
-    """Let one style element of this page be: the text editor makes its own."""
+    """Let the style element of the text editor, which makes its own, be on this page."""
     if "style_nonce" not in g:
         g.style_nonce = secrets.token_urlsafe(16)
-        g.policy = (POLICY + SCRIPTS).replace(
-            "style-src 'self'", f"style-src 'self' 'nonce-{g.style_nonce}'"
-        ) + "; frame-src 'self'"
+        g.policy = gate.POLICY.replace("style-src 'self'", f"style-src 'self' 'nonce-{g.style_nonce}'")
     nonce: str = g.style_nonce
     return nonce
 

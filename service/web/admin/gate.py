@@ -12,6 +12,7 @@ from service.domain.permissions import Actor
 from service.errors import BroadsheetError
 from service.operations import operator_sessions
 from service.operations.operator_sessions import LASTS, SignedIn
+from service.web import security
 from service.web.sealed import drop_cookie, read_cookie, seal_for_good, set_cookie, unseal_for_good
 
 _COOKIE = "operator"
@@ -24,6 +25,10 @@ SAFE = ("GET", "HEAD", "OPTIONS")
 
 OPEN: set[str] = set()
 """Endpoints that nobody needs to be signed in for. Their forms carry a seal too, though of no session: see `form_seal`."""
+_LARGEST: dict[str, int] = {}
+"""Endpoint → bytes that it takes, where that is more than others take."""
+POLICY = security.POLICY + security.SCRIPTS + "; frame-src 'self'"
+"""Pages of the team run scripts of ours, and show mails in frames."""
 _STEP = ("admin_signing_in.step", "admin_signing_in.take_step", "admin_signing_in.sign_out")
 """All that somebody reaches of whom the second step is awaited."""
 
@@ -35,8 +40,28 @@ def register(app: Flask) -> None:
 
 def open_to_all(view: V) -> V:
     """Let this view be reached without a session, such as the page that begins one."""
-    OPEN.add(f"admin_{view.__module__.rpartition('.')[2]}.{view.__name__}")
+    OPEN.add(_endpoint(view))
     return view
+
+
+def takes(largest: int) -> Callable[[V], V]:
+    """Let this view take so many bytes, files and fields together: known before the form is read, whose seal is looked at first."""
+
+    def known(view: V) -> V:
+        _LARGEST[_endpoint(view)] = largest
+        return view
+
+    return known
+
+
+def inside(wanted: str) -> str:
+    """Where somebody was going: a page of the team's side, and nowhere else; home for anything that is none."""
+    is_here = wanted.startswith(PREFIX + "/") and "\\" not in wanted and "//" not in wanted and wanted.isprintable()
+    return wanted if is_here else f"{PREFIX}/"
+
+
+def _endpoint(view: Callable[..., Any]) -> str:
+    return f"admin_{view.__module__.rpartition('.')[2]}.{view.__name__}"
 
 
 def is_ours() -> bool:
@@ -98,7 +123,9 @@ def form_seal() -> str:
 def _let_in() -> Response | None:
     if not is_ours():
         return None
-    g.scripts = True
+    g.policy = POLICY
+    if (largest := _LARGEST.get(request.endpoint or "")) is not None:
+        request.max_content_length = request.max_form_memory_size = largest
     found = signed_in()
     if found is None and request.endpoint not in OPEN:
         return _ask_to_sign_in()

@@ -43,10 +43,9 @@ def new() -> Response:
 
 
 @blueprint.post("/new")
+@gate.takes(LARGEST)
 def send() -> Response:
     """Take the file in; nothing is imported yet."""
-    request.max_content_length = LARGEST
-    request.max_form_memory_size = 20 * 1024 * 1024
     chosen, sent, pasted = request.form.get("newsletter", ""), request.files.get("file"), request.form.get("rows", "")
     if not chosen.isdecimal():
         return _new(("Choose a newsletter.",), 422)

@@ -57,9 +57,9 @@ def new() -> Response:
 
 
 @blueprint.post("/new")
+@gate.takes(LARGEST_FILE)
 def create() -> Response:
     """A draft: blank, from a file, or like a former issue."""
-    request.max_content_length = LARGEST_FILE
     like, sent = request.form.get("like", ""), request.files.get("file")
     if like.isdecimal():
         return back(

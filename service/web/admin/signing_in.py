@@ -19,7 +19,7 @@ blueprint = Blueprint("admin_signing_in", __name__, url_prefix=gate.PREFIX)
 def form() -> Response:
     """Address and password; before there is anybody, the way to the set-up."""
     if gate.signed_in():
-        return make_response(redirect(_next(), 303))
+        return make_response(redirect(gate.inside(request.values.get("next", "")), 303))
     if not operators.are_there():
         return make_response(redirect(url_for(".set_up_form"), 303))
     return frame.page("signing_in/form.html", problems=(), address="", next=request.args.get("next", ""))
@@ -35,14 +35,14 @@ def sign_in() -> Response:
     except (Invalid, TooManyTries) as error:
         given = {"problems": [str(error)], "address": address, "next": request.form.get("next", "")}
         return frame.page("signing_in/form.html", 429 if isinstance(error, TooManyTries) else 422, **given)
-    return gate.begin(make_response(redirect(_next(), 303)), token)
+    return gate.begin(make_response(redirect(gate.inside(request.values.get("next", "")), 303)), token)
 
 
 @blueprint.get("/second-step")
 def step() -> Response:
     """The code of the authenticator."""
     if not gate.operator().awaits_step:
-        return make_response(redirect(_next(), 303))
+        return make_response(redirect(gate.inside(request.values.get("next", "")), 303))
     return frame.page("signing_in/step.html", problems=())
 
 
@@ -53,7 +53,7 @@ def take_step() -> Response:
         token = signing_in.take_second_step(gate.operator(), request.form.get("code", ""), origin=origin_of_request())
     except (Invalid, TooManyTries) as error:
         return frame.page("signing_in/step.html", 422, problems=[str(error)])
-    return gate.begin(make_response(redirect(_next(), 303)), token)
+    return gate.begin(make_response(redirect(gate.inside(request.values.get("next", "")), 303)), token)
 
 
 @blueprint.post("/sign-out")
@@ -110,10 +110,3 @@ def _set_up(given: dict[str, str], problems: tuple[str, ...], status: int = 200)
     return frame.page(
         "signing_in/set_up.html", status, given=given, problems=problems, zones=sorted(available_timezones())
     )
-
-
-def _next() -> str:
-    """Where somebody was going: a page of the team's side, and nowhere else."""
-    wanted = request.values.get("next", "")
-    inside = wanted.startswith(gate.PREFIX + "/") and "\\" not in wanted and "//" not in wanted and wanted.isprintable()
-    return wanted if inside else url_for("admin_home.show")

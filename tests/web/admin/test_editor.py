@@ -99,8 +99,6 @@ def test_a_text_with_problems_is_kept_and_cannot_be_sent(web: str, newsletter: i
     assert "nothing_of_that_name" in sql("SELECT source FROM issues")[0][0]
     with pytest.raises(Conflict, match="problems that keep it"):
         scheduling.schedule(issue, actor="test", override="all the same")
-    sql("UPDATE issues SET state = 'scheduled', scheduled_at = now(), provider = 'x'")
-    assert sql("SELECT state FROM issues") == [("scheduled",)]
     assert "cannot be rendered" not in person.get(f"{web}/admin/issues/{issue}/mail").text
     assert "Nothing was found" not in person.get(f"{web}/admin/issues/{issue}/preflight").said
 
@@ -288,3 +286,19 @@ def test_an_issue_is_put_away_brought_back_and_copied(web: str, newsletter: int,
         issue,
         copy,
     ) == [(True,)]
+
+
+def test_a_long_text_is_saved_and_a_large_file_is_looked_at(web: str, newsletter: int) -> None:
+    person, issue = signed_in(an_operator("editor")), an_issue(newsletter)
+    long = "# Title\n\n" + "数据保护 " * 25_000
+    assert write(web, person, issue, body=long).status == 200
+    fields = person.get(f"{web}/admin/issues/new").form("/new")[1] | {"newsletter": str(newsletter)}
+    answer = upload(person, f"{web}/admin/issues/new", fields, "file", "large.docx", b"PK" + b"x" * 3_000_000)
+    assert answer.status == 422, "it is refused for what it is, not for its size"
+    assert "large.docx" in answer.said
+
+
+def test_elsewhere_no_more_is_taken_than_before(web: str) -> None:
+    person = signed_in(an_operator())
+    seal = person.get(f"{web}/admin/account").form("/details")[1]["form_seal"]
+    assert person.post(f"{web}/admin/account/details", {"form_seal": seal, "name": "x" * 3_000_000}).status == 413

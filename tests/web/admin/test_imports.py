@@ -71,7 +71,7 @@ def test_step_by_step_from_pasted_rows_to_readers(
     ]
     rejected = editor.get(f"{looking.url}/rejected.csv")
     assert rejected.headers["Content-Type"].startswith("text/csv")
-    assert '3,"' in rejected.text or "3," in rejected.text
+    assert [line.split(",")[0] for line in rejected.text.splitlines()] == ["\ufeffline", "3", "4", "5"]
     assert "\n=" not in rejected.text
 
 
@@ -210,11 +210,11 @@ def test_taking_back_leaves_alone_whoever_acted_or_was_sent_something(
     drain()
     found = importing_undo.undo(sql("SELECT max(id) FROM imports")[0][0], actor="test")
     assert (found.subscriptions, found.sent, found.touched) == (1, 1, 1)
-    assert sql("SELECT address FROM subscribers ORDER BY address") == [
-        ("bo@readers.example",),
-        ("known@readers.example",),
-        ("left@readers.example",),
-    ] or sql("SELECT count(*) FROM subscribers WHERE address = 'mei@readers.example'") == [(1,)]
+    left_alone = ["bo@readers.example", "known@readers.example", "left@readers.example"]
+    # Mei was left out of an issue while she paused: the delivery that says so keeps her row, but not her subscription.
+    assert sql("SELECT s.address FROM subscriptions n JOIN subscribers s ON s.id = n.subscriber_id ORDER BY 1") == [
+        (one,) for one in left_alone
+    ]
     assert sql("SELECT state FROM subscriptions WHERE id = %s", known) == [("active",)]
     assert sql("SELECT state FROM subscriptions WHERE id = %s", left) == [("unsubscribed",)]
 
@@ -255,3 +255,12 @@ def test_a_dropped_file_is_gone(web: str, newsletter: int, editor: Person, sql: 
     assert path.stat().st_mode & 0o777 == 0o600
     editor.press(page, "/drop")
     assert not path.exists()
+
+
+def test_a_large_file_and_many_pasted_rows_come_in(web: str, newsletter: int, editor: Person) -> None:
+    rows = "email\n" + "".join(f"r{n}@readers.example\n" for n in range(130_000))
+    assert len(rows) > 2 * 1024 * 1024
+    fields = editor.get(f"{web}/admin/imports/new").form("/new")[1] | {"newsletter": str(newsletter)}
+    fields.pop("file", None)
+    assert upload(editor, f"{web}/admin/imports/new", fields, "file", "many.csv", rows.encode()).status == 200
+    assert paste(web, editor, newsletter, rows).status == 200
