@@ -74,8 +74,9 @@ def test_an_import_that_cannot_be_read_imports_nothing(broadsheet: Commands, up:
 
 def test_consent_and_a_newsletter_are_needed(broadsheet: Commands, up: object, folder: Path) -> None:
     people = folder / "people.csv"
-    assert broadsheet("subscribers", "import", people, "--newsletter", "rows").code == 2
-    empty = broadsheet("subscribers", "import", people, "--newsletter", "rows", "--consent", " ", "--json")
+    broadsheet("newsletter", "create", "needed", *GOOD).succeeded()
+    assert broadsheet("subscribers", "import", people, "--newsletter", "needed").code == 2
+    empty = broadsheet("subscribers", "import", people, "--newsletter", "needed", "--consent", " ", "--json")
     assert "consent text is empty" in empty.refused()[0]
     unknown = broadsheet("subscribers", "import", people, "--newsletter", "nowhere", "--consent", "x")
     assert unknown.refused(code=1)[0].startswith("There is no newsletter 'nowhere'. There are: ")
