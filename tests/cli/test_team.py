@@ -30,7 +30,7 @@ def test_an_import_is_taken_back_and_an_issue_is_approved_by_another_only(
     broadsheet(
         "newsletter", "change", "taken", "--approval", "asked", "--subject-prefix", "[AD]", "--from-name", "Quay"
     ).succeeded()
-    (folder / "taken.csv").write_text("email\nmei@readers.example\n")
+    (folder / "taken.csv").write_text("email\ntaken-back@readers.example\n")
     report = (
         broadsheet(
             "subscribers", "import", folder / "taken.csv", "--newsletter", "taken", "--consent", "at the fair", "--json"
