@@ -17,6 +17,7 @@ from service.models.importing import Import, ImportChange, ImportedRow, Upload
 from service.models.issue import Approval, Cohort, Issue, Variant
 from service.models.newsletter import Newsletter, NewsletterWording
 from service.models.operator import Membership, Operator, OperatorSession, RecoveryCode, SignInFailure
+from service.models.segment import Segment, SubscriberTag, Tag
 from service.models.signup import Link, LinkRequest, Mail, Signup
 from service.models.subscriber import AddressChange, LeaveReason, Subscriber, Subscription
 from service.models.upkeep import AuditEntry, Duty, Installation
@@ -59,11 +60,14 @@ __all__ = [
     "Payload",
     "RecoveryCode",
     "RemovedConsentRecord",
+    "Segment",
     "SignInFailure",
     "Signup",
     "Subscriber",
+    "SubscriberTag",
     "Subscription",
     "Suppression",
+    "Tag",
     "Upload",
     "Variant",
 ]

@@ -278,6 +278,17 @@ def audience_hash(audience: Mapping[str, Any], tracking_policy: str) -> bytes:
     return hashlib.sha256(json.dumps([dict(audience), tracking_policy], sort_keys=True).encode()).digest()
 
 
+def put_audience(tx: Transaction, issue_id: int, audience: Mapping[str, Any], tracking_policy: str) -> None:
+    """Let the issue be for these. An approval was given for others, and ends."""
+    tx.execute(
+        """UPDATE issues SET audience = CAST(:audience AS jsonb), audience_hash = :hash, state = 'draft',
+               state_reason = CASE WHEN state = 'approved' THEN 'changed since it was approved' ELSE state_reason END WHERE id = :id""",
+        id=issue_id,
+        audience=json.dumps(dict(audience)),
+        hash=audience_hash(audience, tracking_policy),
+    )
+
+
 def insert_unrendered(tx: Transaction, newsletter: Mapping[str, Any], markdown: str) -> int:
     """A draft of which nothing has been rendered yet; its id."""
     content = hashlib.sha256(markdown.encode()).digest()

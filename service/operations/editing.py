@@ -11,7 +11,7 @@ from service.db import Transaction, transaction
 from service.domain.merging import merge
 from service.domain.permissions import Permission
 from service.errors import Conflict, Invalid, NotFound
-from service.operations import authoring
+from service.operations import authoring, segments
 from service.operations.auditing import audit
 from service.operations.authoring import Source, masthead_of
 from service.operations.authoring_variants import Variant, content_hash, insert_variants, render_all
@@ -248,20 +248,17 @@ def _keep_aside(issue_id: int, text: str, actor: str) -> int:
 
 
 def set_audience(issue_id: int, audience: Mapping[str, Any], *, actor: str) -> None:
-    """Say who of the newsletter's readers is meant. An approval was given for others, and ends. Raises Conflict once the issue is
-    on its way; NotFound, Forbidden."""
+    """Say who of the newsletter's readers is meant; segments by their ids. An approval was given for others, and ends. Raises
+    Conflict once the issue is on its way; Invalid for a segment that is no more; NotFound, Forbidden."""
     with transaction() as tx:
         issue = _found(tx, issue_id, actor, Permission.WRITE)
         _check_editable(_locked(tx, issue_id))
         _check_visible(tx, audience, actor)
-        tx.execute(
-            """UPDATE issues SET audience = CAST(:audience AS jsonb), audience_hash = :hash, state = 'draft',
-                   state_reason = CASE WHEN state = 'approved' THEN 'changed since it was approved' ELSE state_reason END WHERE id = :id""",
-            id=issue_id,
-            audience=json.dumps(dict(audience)),
-            hash=authoring.audience_hash(audience, issue["tracking_policy"]),
-        )
-        audit(tx, actor, "choose the audience", f"issue {issue_id}", **audience)
+        chosen = segments.expand(tx, audience, issue["newsletter_id"])
+        authoring.put_audience(tx, issue_id, chosen, issue["tracking_policy"])
+        # What a segment asks may name a person; its number does not.
+        told = chosen | {key: [one["id"] for one in chosen[key]] for key in segments.KEYS if key in chosen}
+        audit(tx, actor, "choose the audience", f"issue {issue_id}", **told)
 
 
 def _check_visible(tx: Transaction, audience: Mapping[str, Any], actor: str) -> None:

@@ -5,7 +5,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from service.db import transaction
+from service.db import Transaction, transaction
 from service.domain.permissions import Permission
 from service.errors import NotFound
 from service.operations.permitting import within
@@ -43,6 +43,15 @@ def brand(slug: str) -> Brand:
     if row is None:
         raise NotFound("There is no such newsletter.")
     return Brand(**row)
+
+
+def zone_of(tx: Transaction, newsletter_id: int) -> str:
+    """The newsletter's time zone, where PostgreSQL knows it: an unknown one would end a freeze."""
+    found = tx.execute(
+        "SELECT z.name FROM newsletters w JOIN pg_timezone_names z ON z.name = w.time_zone WHERE w.id = :id LIMIT 1",
+        id=newsletter_id,
+    ).scalar_one_or_none()
+    return found or "UTC"
 
 
 def names(actor: str, permission: Permission = Permission.SEE) -> dict[int, str]:

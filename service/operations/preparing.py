@@ -164,14 +164,14 @@ def _not_approved(tx: Transaction, issue: dict[str, Any]) -> str | None:
 
 
 def _audience_above_maximum(tx: Transaction, issue: dict[str, Any]) -> str | None:
-    only, parameters = audience(issue)
+    only, parameters = audience(tx, issue)
     maximum = tx.execute(
         "SELECT maximum_audience FROM newsletters WHERE id = :id", id=issue["newsletter_id"]
     ).scalar_one()
     if maximum is None:
         return None
     meant = tx.execute(
-        f"SELECT count(*) FROM subscriptions n WHERE n.newsletter_id = :newsletter AND n.state = 'active' {only}",
+        f"SELECT count(*) FROM subscriptions n JOIN subscribers s ON s.id = n.subscriber_id WHERE n.newsletter_id = :newsletter AND n.state = 'active' {only}",
         {"newsletter": issue["newsletter_id"], **parameters},
     ).scalar_one()
     if meant <= max(maximum, issue["audience"].get("confirmed", 0)):

@@ -11,6 +11,7 @@ from service.db import Transaction
 from service.domain.choosing import OTHER, Choice, cases_of, fallbacks
 from service.domain.outcomes import Reason
 from service.domain.personalisation import BLANK, DATE_BYTES, ISO_DATE, LEAVE_URL, READER_FIELDS, TODAY, Tag
+from service.operations import newsletters, segments
 from service.settings import TOKEN_LENGTH, current
 
 READER_BYTES = 10_000
@@ -80,8 +81,8 @@ def variants_of(tx: Transaction, issue_id: int) -> list[FrozenVariant]:
     ]
 
 
-def audience(issue: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The condition that narrows a newsletter's active subscriptions to the readers meant, and its parameters."""
+def audience(tx: Transaction, issue: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Over `n` and `s`, the condition that narrows a newsletter's active subscriptions to the readers meant, and its parameters."""
     chosen, conditions, parameters = issue["audience"], [], {}
     if (imported := chosen.get("import")) is not None:
         conditions.append(_IMPORTED)
@@ -93,7 +94,8 @@ def audience(issue: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         if chosen.get(name):
             conditions.append(condition)
             parameters[name] = chosen[name]
-    return " ".join(conditions), parameters
+    in_segments, named = segments.condition(tx, chosen, issue["newsletter_id"])
+    return " ".join([*conditions, in_segments]), parameters | named
 
 
 def same_content_of(tx: Transaction, issue: Mapping[str, Any]) -> list[int]:
@@ -116,8 +118,10 @@ class Candidates:
     def __init__(self, tx: Transaction, issue: Mapping[str, Any]) -> None:
         self._issue = issue
         self.variants = variants_of(tx, issue["id"])
-        self.fields = Fields(_zone(tx, issue["newsletter_id"]) if _asks_for_today(self.variants) else "UTC")
-        only, narrowed = audience(issue)
+        self.fields = Fields(
+            newsletters.zone_of(tx, issue["newsletter_id"]) if _asks_for_today(self.variants) else "UTC"
+        )
+        only, narrowed = audience(tx, issue)
         self.parameters: dict[str, Any] = {"newsletter": issue["newsletter_id"], **narrowed}
         several = len(self.variants) > 1
         self.variant = "v.variant_id" if several else str(int(self.variants[0].id))
@@ -245,15 +249,6 @@ def must_have(tag: Tag) -> bool:
 
 def _asks_for_today(variants: list[FrozenVariant]) -> bool:
     return any(tag.field == TODAY for variant in variants for tag in variant.tags)
-
-
-def _zone(tx: Transaction, newsletter_id: int) -> str:
-    """The newsletter's time zone, where PostgreSQL knows it: an unknown one would end the freeze."""
-    found = tx.execute(
-        "SELECT z.name FROM newsletters w JOIN pg_timezone_names z ON z.name = w.time_zone WHERE w.id = :id LIMIT 1",
-        id=newsletter_id,
-    ).scalar_one_or_none()
-    return found or "UTC"
 
 
 def _choice(variants: list[FrozenVariant], fields: Fields) -> str:

@@ -44,6 +44,9 @@ _PARTS = {
     "requests_for_a_link": f"SELECT to_jsonb(r) AS row FROM {_OWN} JOIN link_requests r ON r.email_key = k.key AND r.created_at <= k.until ORDER BY r.id",
     "links_to_the_preferences": "SELECT to_jsonb(l) AS row FROM links l WHERE l.subscriber_id = :id ORDER BY l.id",
     "changes_of_address": "SELECT to_jsonb(c) AS row FROM address_changes c WHERE c.subscriber_id = :id ORDER BY c.id",
+    "tags": """
+        SELECT jsonb_build_object('tag', g.name, 'since', t.created_at) AS row FROM subscriber_tags t JOIN tags g ON g.id = t.tag_id
+        WHERE t.subscriber_id = :id ORDER BY t.created_at""",
     "files_imported": """
         SELECT to_jsonb(i) - '{counts}'::text[] AS row FROM imported_rows r JOIN imports i ON i.id = r.import_id
         WHERE r.subscriber_id = :id ORDER BY i.id""",

@@ -6,7 +6,7 @@ from typing import Any
 from service.db import Transaction, transaction
 from service.domain.permissions import Permission
 from service.errors import Conflict, Invalid, NotFound
-from service.operations import erasing, proving, reader_data, suppressing
+from service.operations import erasing, proving, reader_data, suppressing, tagging
 from service.operations.auditing import audit
 from service.operations.permitting import require, within
 
@@ -36,6 +36,7 @@ def show(subscriber_id: int, *, actor: str) -> dict[str, Any]:
         acts = [
             act for act in proving.history(tx, bytes(row["email_key"])) if only is None or act.newsletter_id in only
         ]
+        tags = tagging.of_reader(tx, subscriber_id)
         names: dict[int, str] = {one.id: one.name for one in tx.execute("SELECT id, name FROM newsletters")}
         suppressions = [
             dict(one)
@@ -51,6 +52,7 @@ def show(subscriber_id: int, *, actor: str) -> dict[str, Any]:
         "acts": list(reversed(acts)),
         "newsletters": names,
         "suppressions": suppressions,
+        "tags": tags,
     }
 
 

@@ -1,82 +1,23 @@
 """The team's whole way in a browser, as somebody who has read nothing: from the first visit to what became of one named reader.
 Every screen is photographed, looked at by axe in light and dark, and must not scroll sideways."""
 
-import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import expect
 
 from service.operations import operators
 from tests.conftest import Sandbox
+from tests.journeys.looking import Walk
 from tests.rendering.word import word_letter
 from tests.team import PASSWORD, an_operator, sign_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(400)]
 Drain = Callable[..., int]
 ROWS, BAD = 5000, 100
-
-
-class Walk:
-    """A browser, what it complained of, and pictures of where it has been."""
-
-    def __init__(self, page: Page, pictures: Path, name: str) -> None:
-        self.page, self._pictures, self._name, self._number = page, pictures, name, 0
-        self.complaints: list[str] = []
-        page.on("console", lambda line: self.complaints.append(line.text) if line.type == "error" else None)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-
-    def look(self, called: str) -> None:
-        """Photograph the screen at the size of a desk, by day and by night, and on a telephone; let axe look at both schemes."""
-        self._number += 1
-        for width, scheme in ((1280, "light"), (375, "dark"), (320, "light"), (1280, "dark")):
-            self.page.set_viewport_size({"width": width, "height": 900})
-            self.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-            where = f"{called} at {width} in the {scheme}"
-            wide, narrow = self.page.evaluate(
-                "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
-            )
-            if wide > narrow:
-                self.complaints.append(f"{where}: scrolls sideways, {wide} in {narrow}")
-            if width != 320:
-                self.page.screenshot(
-                    path=self._pictures / f"{self._name}-{self._number:02d}-{called}-{width}-{scheme}.png",
-                    full_page=True,
-                )
-            if width == 1280:
-                for violation in Axe().run(self.page).response["violations"]:
-                    if violation["impact"] in ("serious", "critical"):
-                        self.complaints.append(
-                            f"{where}: axe {violation['id']} {[node['target'] for node in violation['nodes']][:3]}"
-                        )
-        self.page.set_viewport_size({"width": 1280, "height": 900})
-        self.page.emulate_media(color_scheme="light")
-
-
-@pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    """Where the run's pictures are kept: PICTURES, or else with the run's own files."""
-    folder = Path(os.environ.get("BROADSHEET_PICTURES") or tmp_path / "pictures")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-@pytest.fixture
-def walk(chromium: Browser, pictures: Path) -> Iterator[Callable[[str], Walk]]:
-    opened = []
-
-    def begin(name: str) -> Walk:
-        context = chromium.new_context(viewport={"width": 1280, "height": 900})
-        opened.append(context)
-        return Walk(context.new_page(), pictures, name)
-
-    yield begin
-    for context in opened:
-        context.close()
 
 
 def readers_file(folder: Path) -> Path:

@@ -40,6 +40,8 @@ NOT_A_READERS = {
     "moves": "the state machine's own table",
     "imported_rows": "two numbers; the file is in the files imported",
     "import_changes": "two numbers, and what the history of consent says too",
+    "segments": "what the team asks of readers, by what it typed",
+    "subscriber_tags": "two numbers and a time; the tags are there by name",
     "uploads": "a file of many readers on its way in: deleted when it was taken, its words on single rows after thirty days",
     "issue_versions": "what was written to all, as it was before",
     "issue_pictures": "pictures shown to all",
@@ -112,6 +114,8 @@ def a_row_everywhere(sql: Sql, newsletter: int) -> None:
            VALUES ('x', 'x', %s, 'x', '[]', 'x', 'x', 'x')""",
         key,
     )
+    sql("INSERT INTO tags (name) VALUES ('canary-tags-name')")
+    sql("INSERT INTO subscriber_tags SELECT g.id, s.id FROM tags g, subscribers s WHERE s.email_key = %s", key)
     sql("INSERT INTO link_requests (email_key, language, network) VALUES (%s, 'x', 'x')", key)
     sql("INSERT INTO links (subscriber_id, expires_at) SELECT id, now() FROM subscribers WHERE email_key = %s", key)
     sql(

@@ -3,7 +3,7 @@
 from flask import Blueprint, Response, request
 
 from service.domain.permissions import Permission
-from service.operations import editing, editing_history, newsletters, send_room
+from service.operations import editing, editing_history, newsletters, segments, send_room
 from service.web.admin import gate
 from service.web.admin.frame import actor, back, page
 
@@ -19,6 +19,8 @@ def show(issue_id: int) -> Response:
         actor(), newsletter_id=issue["newsletter_id"], states=["sent", "cancelled", "paused", "sending"], limit=20
     )
     others = {number: name for number, name in newsletters.names(actor()).items() if number != issue["newsletter_id"]}
+    may_see = actor().may(Permission.SEE_READERS, issue["newsletter_id"])
+    known = segments.listed(actor=actor(), newsletter_id=issue["newsletter_id"]) if may_see else []
     counted = send_room.expected(issue_id, actor=actor()) if issue["state"] in editing.EDITABLE else None
     return page(
         "audience/show.html",
@@ -26,6 +28,8 @@ def show(issue_id: int) -> Response:
         expected=counted,
         former=former,
         others=others,
+        segments=known,
+        chosen={key: [one["id"] for one in issue["audience"].get(key, [])] for key in segments.KEYS},
         may_change=may_change,
         tab="audience",
     )
@@ -41,7 +45,7 @@ def choose(issue_id: int) -> Response:
     }
     chosen = {
         name: [int(one) for one in request.form.getlist(name) if one.isdecimal()]
-        for name in ("without_newsletters", "without_issues")
+        for name in ("without_newsletters", "without_issues", *segments.KEYS)
     }
     editing.set_audience(issue_id, kept | {name: ids for name, ids in chosen.items() if ids}, actor=actor())
     return back(".show", "Saved.", issue_id=issue_id)

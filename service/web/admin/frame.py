@@ -1,27 +1,41 @@
 """What all pages of the team's side share: the frame around them, the words for times and numbers, and the notice that is
-shown after something was done. Views answer with `page`, `fragment` or `back`, and nothing else."""
+shown after something was done. Views answer with `page`, `fragment`, `table` or `back`."""
 
 import secrets
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flask import Flask, Response, g, has_request_context, make_response, redirect, render_template, request, url_for
+from flask import (
+    Flask,
+    Response,
+    g,
+    has_request_context,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    send_file,
+    url_for,
+)
 
 from service.domain.permissions import Permission
 from service.languages import format_date, format_datetime, format_number
-from service.operations import operator_sessions
+from service.operations import exporting, operator_sessions
 from service.settings import current
 from service.web.admin import gate, places
 from service.web.admin.gate import actor, operator
 from service.web.sealed import drop_cookie, read_cookie, seal, set_cookie, unseal
 
-__all__ = ["actor", "back", "fragment", "notice_after", "operator", "page", "register"]
+__all__ = ["actor", "back", "fragment", "notice_after", "operator", "page", "register", "table"]
 
 _NOTICE = "notice"
 _NOTICE_LASTS = timedelta(minutes=2)
 _LANGUAGE = "en"
+_XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 def register(app: Flask) -> None:
@@ -43,6 +57,21 @@ def page(template: str, status: int = 200, **values: object) -> Response:
 def fragment(template: str, status: int = 200, **values: object) -> Response:
     """A part of a page, for a script that puts it in its place."""
     response = make_response(render_template(f"admin/{template}", **values), status)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def table(columns: Iterable[str], rows: Iterable[Iterable[object]], name: str) -> Response:
+    """A table as a file: a workbook where the address asks for `?as=xlsx`, else CSV. `name`: the file's, without its ending."""
+    if request.args.get("as") == "xlsx":
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "table.xlsx"
+            exporting.workbook(columns, rows, path)
+            # Open still when its folder is gone, so that nothing of readers stays on the disk.
+            response = send_file(path.open("rb"), mimetype=_XLSX, as_attachment=True, download_name=f"{name}.xlsx")
+    else:
+        response = Response(exporting.csv_lines(columns, rows), mimetype="text/csv")
+        response.headers["Content-Disposition"] = f"attachment; filename={name}.csv"
     response.headers["Cache-Control"] = "no-store"
     return response
 

@@ -35,7 +35,10 @@ TABS = (
     ("send", "Send", "admin_sending.show"),
     ("report", "Report", "admin_report.show"),
 )
-_WITHIN = {endpoint.partition(".")[0]: "admin_issues" for _, _, endpoint in TABS}
+_WITHIN = {
+    **{endpoint.partition(".")[0]: "admin_issues" for _, _, endpoint in TABS},
+    "admin_tags": "admin_segments",
+}
 """Blueprints whose pages are found below a place of the menu."""
 
 

@@ -7,7 +7,7 @@ from sqlalchemy.exc import OperationalError
 
 from service.domain.permissions import Permission
 from service.errors import Conflict, Invalid
-from service.operations import finding, newsletters, reader_pages
+from service.operations import finding, newsletters, reader_pages, tagging
 from service.web.admin import gate
 from service.web.admin.frame import actor, back, page
 
@@ -43,6 +43,24 @@ def change(subscriber_id: int) -> Response:
     except Invalid as error:
         return _show(subscriber_id, 422, error.problems)
     return back(".show", "Saved.", subscriber_id=subscriber_id)
+
+
+@blueprint.post("/<int:subscriber_id>/tags")
+def tag(subscriber_id: int) -> Response:
+    """One tag more."""
+    try:
+        tagging.add(subscriber_id, request.form.get("tag", ""), actor=actor())
+    except Invalid as error:
+        return _show(subscriber_id, 422, error.problems)
+    return back(".show", "Tagged.", subscriber_id=subscriber_id)
+
+
+@blueprint.post("/<int:subscriber_id>/tags/<int:tag_id>")
+def untag(subscriber_id: int, tag_id: int) -> Response:
+    """One tag less; the notice can put it back."""
+    name = tagging.remove(subscriber_id, tag_id, actor=actor())
+    again = (url_for(".tag", subscriber_id=subscriber_id), {"tag": name})
+    return back(".show", f"The tag “{name}” is taken away.", undo=again, subscriber_id=subscriber_id)
 
 
 @blueprint.post("/<int:subscriber_id>/leave/<int:subscription_id>")

@@ -1,14 +1,10 @@
 """What became of an issue."""
 
-import csv
-import io
-
 from flask import Blueprint, Response, make_response, request
 
 from service.operations import editing, issue_report
-from service.operations.exporting import cell
 from service.web.admin import gate
-from service.web.admin.frame import actor, page
+from service.web.admin.frame import actor, page, table
 
 blueprint = Blueprint("admin_report", __name__, url_prefix=f"{gate.PREFIX}/issues/<int:issue_id>/report")
 PAGE = 50
@@ -75,20 +71,10 @@ def mail(issue_id: int, delivery_id: int) -> Response:
 
 @blueprint.get("/readers.csv")
 def export(issue_id: int) -> Response:
-    """Every reader's outcome as CSV, written page by page."""
-    rows_of_all = issue_report.everybody(issue_id, actor=actor())
-
-    def lines() -> object:
-        yield "\ufeff" + ",".join(_COLUMNS) + "\r\n"
-        for row in rows_of_all:
-            kept = io.StringIO()
-            csv.writer(kept).writerow([cell(_value(row, name)) for name in _COLUMNS])
-            yield kept.getvalue()
-
-    response = Response(lines(), mimetype="text/csv")  # type: ignore[arg-type]
-    response.headers["Content-Disposition"] = f"attachment; filename=issue-{issue_id}.csv"
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    """Every reader's outcome as a table, read page by page."""
+    everybody = issue_report.everybody(issue_id, actor=actor())
+    rows = ([_value(row, name) for name in _COLUMNS] for row in everybody)
+    return table(_COLUMNS, rows, f"issue-{issue_id}")
 
 
 def _value(row: dict[str, object], name: str) -> object:

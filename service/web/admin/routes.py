@@ -17,8 +17,10 @@ from service.web.admin import (
     operators,
     readers,
     report,
+    segments,
     sending,
     signing_in,
+    tags,
 )
 
 BLUEPRINTS = (
@@ -34,8 +36,10 @@ BLUEPRINTS = (
     operators.blueprint,
     readers.blueprint,
     report.blueprint,
+    segments.blueprint,
     sending.blueprint,
     signing_in.blueprint,
+    tags.blueprint,
 )
 
 

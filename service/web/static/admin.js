@@ -90,3 +90,6 @@ document.addEventListener("htmx:sendError", () => {
 });
 document.addEventListener("htmx:afterSettle", (event) => take(event.detail.elt));
 take(document);
+
+// On a telephone the menu scrolls: where one is, is in sight.
+document.querySelector("#menu [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });

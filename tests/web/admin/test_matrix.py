@@ -8,7 +8,7 @@ import pytest
 from werkzeug.routing import Rule
 
 from service.domain.permissions import ROLES, Permission
-from service.operations import scheduling, uploading
+from service.operations import scheduling, segments, tagging, uploading
 from service.settings import Settings
 from service.web.admin import gate
 from tests.builders import a_newsletter, an_issue, readers
@@ -54,12 +54,23 @@ NEEDED = {
     "admin_report.show": Permission.SEE,
     "admin_report.export": Permission.EXPORT,
     "admin_report": Permission.SEE_READERS,
+    "admin_segments.index": None,
+    "admin_segments.new": None,
+    "admin_segments.create": Permission.WRITE,
+    "admin_segments.shape": Permission.SEE_READERS,
+    "admin_segments.count": Permission.SEE_READERS,
+    "admin_segments.show": Permission.SEE_READERS,
+    "admin_segments.tag": Permission.CHANGE_READERS,
+    "admin_segments.export": Permission.EXPORT,
+    "admin_segments": Permission.WRITE,
     "admin_sending.show": Permission.SEE,
     "admin_sending.progress": Permission.SEE,
     "admin_sending.resolve": Permission.DECIDE,
     "admin_sending.follow_up": Permission.WRITE,
     "admin_sending": Permission.SEND,
     "admin_signing_in": None,
+    "admin_tags.index": None,
+    "admin_tags": Permission.CHANGE_READERS,
 }
 """Endpoint, or else its blueprint → what it needs; None: nothing but to be signed in."""
 
@@ -83,6 +94,7 @@ def things(web: str, sql: Sql, drain: Callable[..., int], sandbox: Sandbox) -> d
     scheduling.schedule(sent, actor="test")
     drain()
     upload = uploading.receive(newsletter, "x.csv", io.BytesIO(b"email\n"), actor="test")
+    reader = sql("SELECT subscriber_id FROM subscriptions WHERE id = %s", subscription)[0][0]
     return {
         "newsletter": newsletter,
         "slug": "mine",
@@ -90,11 +102,14 @@ def things(web: str, sql: Sql, drain: Callable[..., int], sandbox: Sandbox) -> d
         "issue_id": draft,
         "sent": sent,
         "number": 1,
-        "subscriber_id": sql("SELECT subscriber_id FROM subscriptions WHERE id = %s", subscription)[0][0],
+        "subscriber_id": reader,
         "subscription_id": subscription,
         "delivery_id": sql("SELECT id FROM deliveries")[0][0],
         "batch_id": sql("SELECT max(id) FROM batches")[0][0],
         "upload_id": upload,
+        "newsletter_id": newsletter,
+        "segment_id": segments.save(newsletter, "All", [[{"what": "language", "how": "unknown"}]], actor="test")[0],
+        "tag_id": tagging.add(reader, "Client", actor="test"),
         "operator_id": an_operator("owner"),
         "sealed": "x",
     }

@@ -1,0 +1,69 @@
+"""What is done with everybody in a segment: tagged, or written into a file. Whoever is in it is found by the one compiler."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from service.db import transaction
+from service.domain import segments as tree
+from service.domain.permissions import Permission
+from service.operations import newsletters, segments, tagging
+from service.operations.auditing import audit
+from service.operations.permitting import require
+from service.operations.segment_sql import Compiled
+
+_IN_IT = """FROM subscriptions n JOIN subscribers s ON s.id = n.subscriber_id
+    WHERE n.newsletter_id = :newsletter AND n.state = 'active' AND {where}"""
+_PAGE = """
+    SELECT n.id AS subscription_id, s.address, s.first_name, s.last_name, s.language, s.attributes, n.created_at
+    {in_it} AND n.id > :after ORDER BY n.id LIMIT :limit
+"""
+_TAG = """INSERT INTO subscriber_tags (tag_id, subscriber_id) SELECT CAST(:tag AS bigint), s.id {in_it} ON CONFLICT DO NOTHING"""
+_DETAILS = """SELECT k FROM (SELECT DISTINCT jsonb_object_keys(s.attributes) AS k {in_it}) d ORDER BY k"""
+PAGE = 5000
+COLUMNS = ("email", "first_name", "last_name", "language", "subscribed_at")
+
+
+def tag(segment_id: int, name: str, *, actor: str) -> int:
+    """Give everybody in it the tag; how many had it not. Raises Invalid, NotFound, Forbidden."""
+    found = segments.find(segment_id, actor=actor, permission=Permission.CHANGE_READERS)
+    with transaction() as tx:
+        where, parameters = _compiled(tx, found)
+        tag_id = tagging.find_or_make(tx, name)
+        number: int = tx.execute(
+            _TAG.format(in_it=where),
+            {**parameters, "tag": tag_id},
+        ).rowcount
+        audit(tx, actor, "tag", f"segment {segment_id}", tag=tag_id, readers=number)
+    return number
+
+
+def export(segment_id: int, *, actor: str) -> tuple[list[str], Iterator[list[object]]]:
+    """Everybody in it as a table: its columns, the names of their other details among them, and its rows. Raises NotFound,
+    Forbidden."""
+    found = segments.find(segment_id, actor=actor)
+    require(actor, Permission.EXPORT, found["newsletter_id"])
+    with transaction() as tx:
+        where, parameters = _compiled(tx, found)
+        details = list(tx.execute(_DETAILS.format(in_it=where), parameters).scalars())
+        audit(tx, actor, "export", f"segment {segment_id}")
+    return [*COLUMNS, *details], _rows(where, parameters, details)
+
+
+def _rows(where: str, parameters: dict[str, Any], details: list[str]) -> Iterator[list[object]]:
+    after = 0
+    while True:
+        with transaction() as tx:
+            rows = tx.execute(_PAGE.format(in_it=where), {**parameters, "after": after, "limit": PAGE}).all()
+        for row in rows:
+            own = [row.address, row.first_name, row.last_name, row.language, row.created_at.isoformat()]
+            yield [*own, *(row.attributes.get(name, "") for name in details)]
+        if len(rows) < PAGE:
+            return
+        after = rows[-1].subscription_id
+
+
+def _compiled(tx: Any, segment: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    newsletter_id = segment["newsletter_id"]
+    compiled = Compiled(newsletter_id, newsletters.zone_of(tx, newsletter_id))
+    sql = _IN_IT.format(where=compiled.sql(tree.read(segment["blocks"])))
+    return sql, {"newsletter": newsletter_id, **compiled.parameters}
