@@ -22,6 +22,7 @@ CHECK_LEDGERS: Final = "duties.check_ledgers"
 KEEP_PARTITIONS: Final = "duties.keep_partitions"
 MAKE_DIGEST: Final = "duties.make_digest"
 KEEP_RETENTION: Final = "duties.keep_retention"
+CHECK_SURROUNDINGS: Final = "duties.check_surroundings"
 LOOK_AT_UPLOAD: Final = "duties.look_at_upload"
 ANSWER_SIGNUP: Final = "mail.answer_signup"
 ANSWER_LINK_REQUEST: Final = "mail.answer_link_request"
@@ -39,6 +40,7 @@ ROUTES: Final = {
     KEEP_PARTITIONS: "default",
     MAKE_DIGEST: "default",
     KEEP_RETENTION: "default",
+    CHECK_SURROUNDINGS: "default",
     LOOK_AT_UPLOAD: "default",
     ANSWER_SIGNUP: "mail",
     ANSWER_LINK_REQUEST: "mail",

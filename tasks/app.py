@@ -15,9 +15,10 @@ app.conf.beat_schedule = {
     "sweep mail": {"task": queue.SWEEP_MAIL, "schedule": 5.0},
     "check ledgers": {"task": queue.CHECK_LEDGERS, "schedule": 300.0},
     "keep partitions": {"task": queue.KEEP_PARTITIONS, "schedule": 3600.0},
-    # Both look when they last did their work: a machine that starts anew every day does it all the same.
+    # These look when they last did their work: a machine that starts anew every day does it all the same.
     "make digest": {"task": queue.MAKE_DIGEST, "schedule": 300.0},
     "keep retention": {"task": queue.KEEP_RETENTION, "schedule": 300.0},
+    "check surroundings": {"task": queue.CHECK_SURROUNDINGS, "schedule": 900.0},
     "mail heartbeat": {"task": queue.HEARTBEAT_MAIL, "schedule": 60.0},
 }
 

@@ -1,7 +1,7 @@
 """Recurring duties."""
 
 from service import queue
-from service.operations import digesting, retaining, upkeep, uploading
+from service.operations import checking, digesting, retaining, upkeep, uploading
 from tasks.app import app
 
 
@@ -23,6 +23,11 @@ def make_digest() -> None:
 @app.task(name=queue.KEEP_RETENTION)
 def keep_retention() -> None:
     retaining.keep()
+
+
+@app.task(name=queue.CHECK_SURROUNDINGS)
+def check_surroundings() -> None:
+    checking.look_daily()
 
 
 # An import of a million rows takes minutes; its lease is renewed meanwhile.

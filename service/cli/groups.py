@@ -21,6 +21,11 @@ def subscribers() -> None:
     """Readers: import, suppress, erase."""
 
 
+@root.group(name="segment")
+def segments() -> None:
+    """Parts of a newsletter's readers, by what is known of them."""
+
+
 @root.group(name="issue")
 def issues() -> None:
     """Editions of a newsletter: create, send, watch, stop, decide."""

@@ -8,6 +8,7 @@ import click
 from service import settings
 from service.cli import (  # noqa: F401 - each registers its commands
     bench,
+    check,
     consent,
     deciding,
     demo,

@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 _READER = re.compile(r"personalizations\.(\d+)\.to(?:\.|$)")
 
 
-class _NotConnectedError(Exception):
+class NotConnectedError(Exception):
     """The connection never stood, so not a byte of the request was written."""
 
 
@@ -34,7 +34,7 @@ class _PlainConnection(http.client.HTTPConnection):
         try:
             super().connect()
         except OSError as error:
-            raise _NotConnectedError(type(error).__name__) from error
+            raise NotConnectedError(type(error).__name__) from error
 
 
 class _TlsConnection(http.client.HTTPSConnection):
@@ -42,7 +42,7 @@ class _TlsConnection(http.client.HTTPSConnection):
         try:
             super().connect()
         except OSError as error:
-            raise _NotConnectedError(type(error).__name__) from error
+            raise NotConnectedError(type(error).__name__) from error
 
 
 class _PlainOpener(urllib.request.HTTPHandler):
@@ -85,16 +85,20 @@ def encode(body: Mapping[str, Any]) -> bytes:
     return json.dumps(body).encode()
 
 
-def post(body: Mapping[str, Any]) -> Verdict:
-    """POST the request once. Never raises for what the outside does."""
+def connect() -> Any:
+    """The library's client for this installation's account."""
     settings = current()
     library = SendGridAPIClient(api_key=settings.sendgrid_api_key, host=settings.sendgrid_url)
-    client = _CarefulClient(
+    return _CarefulClient(
         host=settings.sendgrid_url, request_headers=library._default_headers, version=3, timeout=settings.post_timeout
     )
+
+
+def post(body: Mapping[str, Any]) -> Verdict:
+    """POST the request once. Never raises for what the outside does."""
     try:
-        answer = client.mail.send.post(request_body=body)
-    except _NotConnectedError as error:
+        answer = connect().mail.send.post(request_body=body)
+    except NotConnectedError as error:
         return Verdict(Answer.NOT_CONNECTED, reason=f"no connection: {error}")
     except HTTPError as error:
         return _judge(error.status_code, error.headers, error.body)

@@ -20,7 +20,7 @@ from service.models.operator import Membership, Operator, OperatorSession, Recov
 from service.models.segment import Segment, SubscriberTag, Tag
 from service.models.signup import Link, LinkRequest, Mail, Signup
 from service.models.subscriber import AddressChange, LeaveReason, Subscriber, Subscription
-from service.models.upkeep import AuditEntry, Duty, Installation
+from service.models.upkeep import AuditEntry, Check, Duty, Installation
 from service.models.writing import IssueEditor, IssuePicture, IssueVersion
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "AuditEntry",
     "Base",
     "Batch",
+    "Check",
     "Cohort",
     "ConsentDetails",
     "ConsentDigest",

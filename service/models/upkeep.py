@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from sqlalchemy import CheckConstraint, DateTime, LargeBinary
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.models.base import Base, CreatedAt, Document, Id
@@ -45,3 +46,18 @@ class AuditEntry(Base):
     action: Mapped[str]
     subject: Mapped[str]
     details: Mapped[Document]
+
+
+class Check(Base):
+    """What was found when something outside was looked at last: SendGrid's account, the webhook, a sender's domain (`subject`).
+    `findings`: `text` and what to do about it (`fix`); `records`: DNS records to set."""
+
+    __tablename__ = "checks"
+    __table_args__ = (CheckConstraint("outcome IN ('good', 'warning', 'problem', 'unknown')", name="outcome"),)
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    subject: Mapped[str] = mapped_column(primary_key=True, server_default="")
+    at: Mapped[CreatedAt]
+    outcome: Mapped[str]
+    findings: Mapped[list[dict[str, str]]] = mapped_column(JSONB, server_default="[]")
+    records: Mapped[list[dict[str, str]]] = mapped_column(JSONB, server_default="[]")

@@ -4,7 +4,7 @@ from typing import Any
 
 from service.db import transaction
 from service.domain.permissions import Permission
-from service.operations import reporting
+from service.operations import checking, reporting
 from service.operations.permitting import within
 
 GROWTH_DAYS = 30
@@ -44,6 +44,7 @@ def overview(actor: str) -> dict[str, Any]:
         ]
         found = {
             "halted": reporting.halted(tx),
+            "checks": checking.problems(tx),
             "stuck": stuck,
             "coming": list(reversed(issues("scheduled", "preparing", "sending", "paused"))),
             "last": last,

@@ -105,6 +105,19 @@ def _delete_all() -> None:
     uploading.forget_old()
 
 
+def periods() -> list[tuple[str, int, str]]:
+    """What is kept, for how many days, and the setting that says so."""
+    chosen = current()
+    return [
+        ("Sign-ups that nobody confirmed", chosen.keep_unconfirmed_days, "KEEP_UNCONFIRMED_DAYS"),
+        ("Network and browser of a consent", chosen.keep_origin_days, "KEEP_ORIGIN_DAYS"),
+        ("SendGrid's events as they came in", chosen.keep_payloads_days, "KEEP_PAYLOADS_DAYS"),
+        ("Who opened or followed what", chosen.keep_events_days, "KEEP_EVENTS_DAYS"),
+        ("Who was sent which issue", chosen.keep_deliveries_days, "KEEP_DELIVERIES_DAYS"),
+        ("Proof of consent, after somebody left", chosen.keep_consent_days, "KEEP_CONSENT_DAYS"),
+    ]
+
+
 def delete_what_is_due(*, dry_run: bool = False) -> dict[str, int]:
     """Delete, or only count, what its period has ended for; rows by kind."""
     work = _count if dry_run else _delete

@@ -50,5 +50,9 @@ def refuse(status: int, errors: Sequence[Error], headers: dict[str, str] | None 
     )
 
 
+def good(found: object) -> Response:
+    return Response(orjson.dumps(found), content_type="application/json")
+
+
 def accepted(request_id: str) -> Response:
     return Response(b"", status=202, headers={"X-Message-Id": request_id}, content_type="text/plain; charset=utf-8")

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from flask import Blueprint, Response, request
 
-from service.sandbox import answers, validation, wire
+from service.sandbox import account, answers, validation, wire
 from service.sandbox.behaviour import SUPPRESSION_REASONS
 from service.sandbox.misbehaviour import AFTER
 from service.sandbox.parts import Parts
@@ -39,8 +39,9 @@ def blueprint(parts: Parts) -> Blueprint:
 
     @routes.get("/user/webhooks/event/settings/signed")
     def signed() -> Response:
-        return Response(orjson.dumps({"public_key": parts.public_key}), content_type="application/json")
+        return answers.good({"public_key": parts.public_key})
 
+    account.add(routes, parts)
     return routes
 
 

@@ -23,6 +23,20 @@ def test_somebody_is_added_and_gets_a_link_that_opens(broadsheet: Commands, up: 
     broadsheet("operator", "link", "ada@team.example", "--without-second-step").succeeded()
 
 
+def test_segments_and_checks_by_command(broadsheet: Commands, up: object) -> None:
+    newsletter = broadsheet("newsletter", "create", "parts", *GOOD, "--json").succeeded().json
+    number = str(newsletter["newsletter"]["id"] if "newsletter" in newsletter else newsletter["id"])
+    german = '[[{"what": "language", "how": "begins", "value": "de"}]]'
+    made = broadsheet("segment", "create", number, "German", german, "--json").succeeded().json["segment_id"]
+    assert broadsheet("segment", "count", made, "--json").succeeded().json["readers"] == 0
+    listed = broadsheet("segment", "list", "--json").succeeded().json["segments"]
+    assert [one["words"] for one in listed] == ["Language begins with “de”"]
+    assert "a list of blocks" in broadsheet("segment", "create", number, "Other", "{").refused(code=2)[0]
+    found = broadsheet("check", "sendgrid", "--json").succeeded().json["sendgrid"]
+    assert [one["outcome"] for one in found] == ["good"]
+    assert "name for examples" in broadsheet("check", "domains").succeeded().err
+
+
 def test_an_import_is_taken_back_and_an_issue_is_approved_by_another_only(
     broadsheet: Commands, up: object, folder: Path
 ) -> None:

@@ -25,9 +25,7 @@ def check(mail: Mail, facts: Facts) -> Iterator[Finding]:
     if mail.head.sender_address:
         yield from _addresses(mail.head.sender_address, mail.head.reply_to)
     if facts.sender is not None:
-        yield from _spf(facts.sender)
-        yield from _dkim(facts.sender)
-        yield from _dmarc(facts.sender)
+        yield from of_domain(facts.sender)
     answering = facts.reply_to or facts.sender
     if answering is not None and answering.takes_mail is False:
         text = f"{answering.name} takes no mail: whoever answers gets an error"
@@ -36,6 +34,13 @@ def check(mail: Mail, facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "notes", "not-checked", f"{what} could not be checked: {why}", what, "Check again before sending."
         )
+
+
+def of_domain(domain: Domain) -> Iterator[Finding]:
+    """What the DNS says of who may send in the domain's name."""
+    yield from _spf(domain)
+    yield from _dkim(domain)
+    yield from _dmarc(domain)
 
 
 def _addresses(sender: str, reply_to: str | None) -> Iterator[Finding]:

@@ -19,6 +19,7 @@ from service.web.admin import (
     report,
     segments,
     sending,
+    settings,
     signing_in,
     tags,
 )
@@ -38,6 +39,7 @@ BLUEPRINTS = (
     report.blueprint,
     segments.blueprint,
     sending.blueprint,
+    settings.blueprint,
     signing_in.blueprint,
     tags.blueprint,
 )
