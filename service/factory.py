@@ -7,7 +7,7 @@ from service import db
 from service.settings import ROOT, Settings
 from service.web import assets, brand, faults, frame, media, status, webhooks
 from service.web.admin import routes as admin
-from service.web.api import signups
+from service.web.api import signups, team
 from service.web.public import (
     address,
     archive,
@@ -46,6 +46,7 @@ def create_app(chosen: Settings) -> Flask:
         subscribing.blueprint,
         confirming.blueprint,
         signups.blueprint,
+        team.blueprint,
         leaving.blueprint,
         linking.blueprint,
         preferences.blueprint,

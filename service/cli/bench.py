@@ -13,7 +13,7 @@ import click
 
 from service.cli.frame import as_json, command, say, show_json
 from service.cli.groups import benches
-from service.lab import bench_confirmations, bench_render, bench_signup
+from service.lab import bench_confirmations, bench_pages, bench_render, bench_signup
 
 GOOD = 5.0
 """Seconds within which every confirmation should leave."""
@@ -76,6 +76,30 @@ def render(times: int, as_json: bool) -> None:
         f"Medians of {times} runs: [bold]{found['warm_s'] * 1000:.0f} ms[/bold] warm, {found['cold_s'] * 1000:.0f} ms cold (and"
         f" {found['import_s']:.1f} s to import); premailer alone {found['bare_premailer_s'] * 1000:.0f} ms, so all is {found['ratio']:.2f} times it;"
         f" at most {found['memory_mib']:.0f} MiB.",
+        as_json=as_json,
+    )
+
+
+@command(benches, example="broadsheet bench pages --readers 1000000 --json")
+@click.option("--readers", type=click.IntRange(1000, 2_000_000), default=10_000, show_default=True)
+@click.option("--times", type=click.IntRange(3, 200), default=20, show_default=True, help="Each page is asked for.")
+@as_json
+def pages(readers: int, times: int, as_json: bool) -> None:
+    """How long every page takes at so many readers, and how much it weighs; searches, too.
+
+    The yardstick is /healthz of the same server in the same run. A fresh installation is filled for it, which takes minutes
+    for a million.
+    """
+    with _home() as home:
+        found = bench_pages.run(home, readers, times, say)
+    for one in found["searches"]:
+        say(bench_pages.line(one))
+    told = f"above the bar: {', '.join(found['too_slow'])}" if found["too_slow"] else "none above the bar"
+    heavy = f"too heavy: {', '.join(found['too_heavy'])}" if found["too_heavy"] else "none too heavy"
+    _show(
+        found,
+        f"{len(found['pages'])} pages at {readers:,} readers ({bench_pages.PAGE_MS} ms a page, {bench_pages.SEARCH_MS} ms a search): {told}; {heavy}."
+        f" /healthz {found['healthz_p50_ms']} ms.",
         as_json=as_json,
     )
 

@@ -15,6 +15,7 @@ from service.cli import (  # noqa: F401 - each registers its commands
     design,
     draft,
     issue,
+    key,
     newsletter,
     operator,
     preflight,

@@ -16,7 +16,7 @@ from service.models.event import Event, Payload
 from service.models.importing import Import, ImportChange, ImportedRow, Upload
 from service.models.issue import Approval, Cohort, Issue, Variant
 from service.models.newsletter import Newsletter, NewsletterWording
-from service.models.operator import Membership, Operator, OperatorSession, RecoveryCode, SignInFailure
+from service.models.operator import ApiKey, Membership, Operator, OperatorSession, RecoveryCode, SignInFailure
 from service.models.segment import Segment, SubscriberTag, Tag
 from service.models.signup import Link, LinkRequest, Mail, Signup
 from service.models.subscriber import AddressChange, LeaveReason, Subscriber, Subscription
@@ -25,6 +25,7 @@ from service.models.writing import IssueEditor, IssuePicture, IssueVersion
 
 __all__ = [
     "AddressChange",
+    "ApiKey",
     "Approval",
     "Attempt",
     "AuditEntry",

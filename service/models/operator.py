@@ -79,3 +79,22 @@ class SignInFailure(Base):
     account_key: Mapped[bytes] = mapped_column(LargeBinary)
     network: Mapped[str]
     at: Mapped[CreatedAt]
+
+
+class ApiKey(Base):
+    """A key by which a program acts, with a role in one newsletter, or in all. Without `created_by` the shell made it."""
+
+    __tablename__ = "api_keys"
+    __table_args__ = (CheckConstraint(_ROLE, name="role"),)
+
+    id: Mapped[Id]
+    name: Mapped[str]
+    token_sha256: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    last_four: Mapped[str]
+    role: Mapped[str]
+    newsletter_id: Mapped[int | None] = mapped_column(ForeignKey("newsletters.id"))
+    created_by: Mapped[int | None] = mapped_column(ForeignKey("operators.id"))
+    created_at: Mapped[CreatedAt]
+    expires_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    last_used_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    revoked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

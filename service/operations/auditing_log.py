@@ -7,9 +7,10 @@ from service.domain.permissions import Permission
 from service.operations.permitting import require
 
 _FIND = """
-    SELECT a.id, a.at, a.actor, coalesce(o.name, a.actor) AS who, a.action, a.subject, a.details
+    SELECT a.id, a.at, a.actor, coalesce(o.name, 'Key “' || k.name || '”', a.actor) AS who, a.action, a.subject, a.details
     FROM audit_entries a LEFT JOIN operators o ON a.actor = 'operator ' || o.id
-    WHERE (CAST(:words AS text) IS NULL OR strpos(lower(concat_ws(' ', o.name, a.actor, a.action, a.subject, a.details::text)), lower(:words)) > 0)
+        LEFT JOIN api_keys k ON a.actor = 'key ' || k.id
+    WHERE (CAST(:words AS text) IS NULL OR strpos(lower(concat_ws(' ', o.name, k.name, a.actor, a.action, a.subject, a.details::text)), lower(:words)) > 0)
       AND (CAST(:before AS bigint) IS NULL OR a.id < :before) ORDER BY a.id DESC LIMIT :limit
 """
 

@@ -41,6 +41,7 @@ NOT_A_READERS = {
     "imported_rows": "two numbers; the file is in the files imported",
     "import_changes": "two numbers, and what the history of consent says too",
     "segments": "what the team asks of readers, by what it typed",
+    "api_keys": "the team's",
     "checks": "what was found about the sender, not about readers",
     "subscriber_tags": "two numbers and a time; the tags are there by name",
     "uploads": "a file of many readers on its way in: deleted when it was taken, its words on single rows after thirty days",

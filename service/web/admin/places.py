@@ -25,6 +25,7 @@ MENU = (
     Place("Segments", "admin_segments.index", Permission.SEE_READERS),
     Place("Newsletters", "admin_newsletters.index", Permission.SEE),
     Place("Team", "admin_operators.index", Permission.ADMINISTER),
+    Place("API keys", "admin_keys.index", Permission.ADMINISTER),
     Place("Settings", "admin_settings.show", Permission.ADMINISTER),
     Place("Audit log", "admin_audit.index", Permission.AUDIT),
 )

@@ -8,7 +8,7 @@ import pytest
 from werkzeug.routing import Rule
 
 from service.domain.permissions import ROLES, Permission
-from service.operations import scheduling, segments, tagging, uploading
+from service.operations import keys, scheduling, segments, tagging, uploading
 from service.settings import Settings
 from service.web.admin import gate
 from tests.builders import a_newsletter, an_issue, readers
@@ -38,6 +38,7 @@ NEEDED = {
     "admin_issues.new": None,
     "admin_issues.create": None,
     "admin_issues": Permission.WRITE,
+    "admin_keys": Permission.ADMINISTER,
     "admin_newsletters.index": None,
     "admin_newsletters.new": None,
     "admin_newsletters.create": Permission.ADMINISTER,
@@ -111,6 +112,7 @@ def things(web: str, sql: Sql, drain: Callable[..., int], sandbox: Sandbox) -> d
         "newsletter_id": newsletter,
         "segment_id": segments.save(newsletter, "All", [[{"what": "language", "how": "unknown"}]], actor="test")[0],
         "what": "webhook",
+        "key_id": keys.make("x", role="analyst", newsletter_id=None, days=None, actor="test")[0],
         "tag_id": tagging.add(reader, "Client", actor="test"),
         "operator_id": an_operator("owner"),
         "sealed": "x",
