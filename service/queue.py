@@ -22,6 +22,7 @@ CHECK_LEDGERS: Final = "duties.check_ledgers"
 KEEP_PARTITIONS: Final = "duties.keep_partitions"
 MAKE_DIGEST: Final = "duties.make_digest"
 KEEP_RETENTION: Final = "duties.keep_retention"
+COUNT_ISSUES: Final = "duties.count_issues"
 CHECK_SURROUNDINGS: Final = "duties.check_surroundings"
 LOOK_AT_UPLOAD: Final = "duties.look_at_upload"
 ANSWER_SIGNUP: Final = "mail.answer_signup"
@@ -41,6 +42,7 @@ ROUTES: Final = {
     MAKE_DIGEST: "default",
     KEEP_RETENTION: "default",
     CHECK_SURROUNDINGS: "default",
+    COUNT_ISSUES: "default",
     LOOK_AT_UPLOAD: "default",
     ANSWER_SIGNUP: "mail",
     ANSWER_LINK_REQUEST: "mail",

@@ -18,6 +18,7 @@ app.conf.beat_schedule = {
     # These look when they last did their work: a machine that starts anew every day does it all the same.
     "make digest": {"task": queue.MAKE_DIGEST, "schedule": 300.0},
     "keep retention": {"task": queue.KEEP_RETENTION, "schedule": 300.0},
+    "count issues": {"task": queue.COUNT_ISSUES, "schedule": 15.0},
     "check surroundings": {"task": queue.CHECK_SURROUNDINGS, "schedule": 900.0},
     "mail heartbeat": {"task": queue.HEARTBEAT_MAIL, "schedule": 60.0},
 }

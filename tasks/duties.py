@@ -1,7 +1,7 @@
 """Recurring duties."""
 
 from service import queue
-from service.operations import checking, digesting, retaining, upkeep, uploading
+from service.operations import checking, counting, digesting, retaining, upkeep, uploading
 from tasks.app import app
 
 
@@ -23,6 +23,11 @@ def make_digest() -> None:
 @app.task(name=queue.KEEP_RETENTION)
 def keep_retention() -> None:
     retaining.keep()
+
+
+@app.task(name=queue.COUNT_ISSUES)
+def count_issues() -> None:
+    counting.count_issues()
 
 
 @app.task(name=queue.CHECK_SURROUNDINGS)

@@ -5,10 +5,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from service.db import transaction
+import psycopg
+from sqlalchemy import make_url
+
 from service.lab.readers import DOMAINS, FAMILY, GIVEN
 from service.operations import authoring, newsletter_making, newsletter_settings
 from service.operations.authoring import Source
+from service.settings import Settings
 
 ISSUES = 3
 """Issues that were sent to everybody; more are drafts."""
@@ -18,54 +21,54 @@ LETTER = '# Issue {number}\n\nDear {{{{ first_name | default: "reader" }}}},\n\n
 
 _SUBSCRIBERS = """
     INSERT INTO subscribers (address, normalised_address, email_key, first_name, last_name, language, attributes, created_at)
-    SELECT a, a, sha256(convert_to(a, 'UTF8')), (CAST(:given AS text[]))[1 + n % CAST(:g AS int)], (CAST(:family AS text[]))[1 + (n / 7) % CAST(:f AS int)],
-        (CAST('{en,en,de,fr}' AS text[]))[1 + n % 4], CASE WHEN n % 3 = 0 THEN jsonb_build_object('organisation', 'Firm ' || n % 997) ELSE '{}' END,
-        now() - make_interval(mins => n % 500000)
-    FROM (SELECT n, 'reader' || lpad(n::text, 7, '0') || '@' || (CAST(:domains AS text[]))[1 + n % CAST(:d AS int)] AS a FROM generate_series(0, CAST(:readers AS int) - 1) n) x
+    SELECT a, a, sha256(convert_to(a, 'UTF8')), (CAST(%(given)s AS text[]))[1 + n %% CAST(%(g)s AS int)], (CAST(%(family)s AS text[]))[1 + (n / 7) %% CAST(%(f)s AS int)],
+        (CAST('{en,en,de,fr}' AS text[]))[1 + n %% 4], CASE WHEN n %% 3 = 0 THEN jsonb_build_object('organisation', 'Firm ' || n %% 997) ELSE '{}' END,
+        now() - make_interval(mins => n %% 500000)
+    FROM (SELECT n, 'reader' || lpad(n::text, 7, '0') || '@' || (CAST(%(domains)s AS text[]))[1 + n %% CAST(%(d)s AS int)] AS a FROM generate_series(0, CAST(%(readers)s AS int) - 1) n) x
 """
 _SUBSCRIPTIONS = """
     INSERT INTO subscriptions (subscriber_id, newsletter_id, state, tracking, created_at)
-    SELECT id, CAST(:newsletter AS bigint), CASE WHEN id % 50 = 0 THEN 'unsubscribed' ELSE 'active' END, 'agreed', created_at FROM subscribers WHERE id % :of = 0
+    SELECT id, CAST(%(newsletter)s AS bigint), CASE WHEN id %% 50 = 0 THEN 'unsubscribed' ELSE 'active' END, 'agreed', created_at FROM subscribers WHERE id %% %(of)s = 0
 """
 _CONSENT = """
     INSERT INTO consent_records (email_key, newsletter_id, purpose, action, method, details)
     SELECT s.email_key, n.newsletter_id, 'newsletter', 'given', 'form', '{}' FROM subscriptions n JOIN subscribers s ON s.id = n.subscriber_id
-    WHERE n.newsletter_id = :newsletter ORDER BY s.email_key
+    WHERE n.newsletter_id = %(newsletter)s ORDER BY s.email_key
 """
 _SENT = """
-    UPDATE issues SET state = 'sent', provider = 'bench', prepared_at = now() - make_interval(days => CAST(:ago AS int)), sent_at = now() - make_interval(days => CAST(:ago AS int)),
-        scheduled_at = now() - make_interval(days => CAST(:ago AS int)), batch_size = :batch, candidates = :readers, excluded_at_freeze = 0 WHERE id = :issue
+    UPDATE issues SET state = 'sent', provider = 'bench', prepared_at = now() - make_interval(days => CAST(%(ago)s AS int)), sent_at = now() - make_interval(days => CAST(%(ago)s AS int)),
+        scheduled_at = now() - make_interval(days => CAST(%(ago)s AS int)), batch_size = %(batch)s, candidates = %(readers)s, excluded_at_freeze = 0 WHERE id = %(issue)s
 """
-_COHORT = "INSERT INTO cohorts (issue_id, variant_id, tracked) SELECT issue_id, id, true FROM variants WHERE issue_id = :issue"
+_COHORT = "INSERT INTO cohorts (issue_id, variant_id, tracked) SELECT issue_id, id, true FROM variants WHERE issue_id = %(issue)s"
 _BATCHES = """
     INSERT INTO batches (issue_id, cohort_id, state, size, attempts)
-    SELECT CAST(:issue AS bigint), (SELECT id FROM cohorts WHERE issue_id = :issue), 'accepted', least(CAST(:batch AS int), CAST(:readers AS int) - b * CAST(:batch AS int)), 1
-    FROM generate_series(0, (CAST(:readers AS int) - 1) / CAST(:batch AS int)) b
+    SELECT CAST(%(issue)s AS bigint), (SELECT id FROM cohorts WHERE issue_id = %(issue)s), 'accepted', least(CAST(%(batch)s AS int), CAST(%(readers)s AS int) - b * CAST(%(batch)s AS int)), 1
+    FROM generate_series(0, (CAST(%(readers)s AS int) - 1) / CAST(%(batch)s AS int)) b
 """
 _ATTEMPTS = """
     INSERT INTO attempts (id, issue_id, batch_id, number, state, provider, readers, lease_until, claimed_at, recorded_at)
-    SELECT gen_random_uuid(), issue_id, id, 1, 'accepted', 'bench', size, now(), now(), now() FROM batches WHERE issue_id = :issue
+    SELECT gen_random_uuid(), issue_id, id, 1, 'accepted', 'bench', size, now(), now(), now() FROM batches WHERE issue_id = %(issue)s
 """
 _DELIVERIES = """
     INSERT INTO deliveries (issue_id, subscriber_id, subscription_id, batch_id, email_key, "values", processed_at, delivered_at, bounced_at, opened_at, clicked_at)
-    SELECT CAST(:issue AS bigint), s.id, n.id, CAST(:first AS bigint) + (row_number() OVER (ORDER BY n.id) - 1) / CAST(:batch AS int), s.email_key, v.values, now(),
-        CASE WHEN s.id % 40 <> 0 THEN now() END, CASE WHEN s.id % 40 = 0 THEN now() END,
-        CASE WHEN s.id % 3 = 0 THEN now() - make_interval(mins => (s.id % 4000)::int) END, CASE WHEN s.id % 15 = 0 THEN now() END
+    SELECT CAST(%(issue)s AS bigint), s.id, n.id, CAST(%(first)s AS bigint) + (row_number() OVER (ORDER BY n.id) - 1) / CAST(%(batch)s AS int), s.email_key, v.values, now(),
+        CASE WHEN s.id %% 40 <> 0 THEN now() END, CASE WHEN s.id %% 40 = 0 THEN now() END,
+        CASE WHEN s.id %% 3 = 0 THEN now() - make_interval(mins => (s.id %% 4000)::int) END, CASE WHEN s.id %% 15 = 0 THEN now() END
     FROM subscriptions n JOIN subscribers s ON s.id = n.subscriber_id CROSS JOIN LATERAL (
         SELECT array_agg(CASE WHEN t ->> 'field' = 'first_name' THEN s.first_name END ORDER BY o) AS values
-        FROM variants, jsonb_array_elements(tags) WITH ORDINALITY e (t, o) WHERE issue_id = :issue
-    ) v WHERE n.newsletter_id = :newsletter
+        FROM variants, jsonb_array_elements(tags) WITH ORDINALITY e (t, o) WHERE issue_id = %(issue)s
+    ) v WHERE n.newsletter_id = %(newsletter)s
 """
 _EVENTS = """
     INSERT INTO events (issue_id, key, delivery_id, type, at, url)
     SELECT d.issue_id, int8send(d.id) || convert_to(k.type, 'UTF8'), d.id, k.type, k.at, CASE WHEN k.type = 'clicked' THEN 'https://www.example.com/more' END
     FROM deliveries d CROSS JOIN LATERAL (VALUES ('delivered', d.delivered_at), ('opened', d.opened_at), ('clicked', d.clicked_at)) k (type, at)
-    WHERE d.issue_id = :issue AND k.at IS NOT NULL
+    WHERE d.issue_id = %(issue)s AND k.at IS NOT NULL
 """
-_AUDIT = "INSERT INTO audit_entries (actor, action, subject, details) SELECT 'console', 'change', 'reader ' || n, '{}' FROM generate_series(1, CAST(:n AS int)) n"
+_AUDIT = "INSERT INTO audit_entries (actor, action, subject, details) SELECT 'console', 'change', 'reader ' || n, '{}' FROM generate_series(1, CAST(%(n)s AS int)) n"
 
 
-def fill(readers: int, say: Callable[[str], None]) -> dict[str, int]:
+def fill(chosen: Settings, readers: int, say: Callable[[str], None]) -> dict[str, int]:
     """So many readers of a newsletter, a tenth of them of another; issues that were sent to all of them, and what came back.
     The ids of what was made."""
     letter, other = (
@@ -80,6 +83,7 @@ def fill(readers: int, say: Callable[[str], None]) -> dict[str, int]:
     )
     newsletter_settings.change("benchmark", actor="bench", has_archive=True, accepts_signups=True)
     _run(
+        chosen,
         _SUBSCRIBERS,
         readers=readers,
         given=list(GIVEN),
@@ -89,15 +93,15 @@ def fill(readers: int, say: Callable[[str], None]) -> dict[str, int]:
         f=len(FAMILY),
         d=len(DOMAINS),
     )
-    _run(_SUBSCRIPTIONS, newsletter=letter, of=1)
-    _run(_SUBSCRIPTIONS, newsletter=other, of=10)
+    _run(chosen, _SUBSCRIPTIONS, newsletter=letter, of=1)
+    _run(chosen, _SUBSCRIPTIONS, newsletter=other, of=10)
     say(f"{readers:,} readers")
-    _run(_CONSENT, newsletter=letter)
-    _run(_AUDIT, n=min(readers, 100_000))
+    _run(chosen, _CONSENT, newsletter=letter)
+    _run(chosen, _AUDIT, n=min(readers, 100_000))
     say("their consent")
     issues = [_issue(letter, number) for number in range(ISSUES + DRAFTS)]
     for ago, issue in enumerate(issues[:ISSUES], 1):
-        _send(issue, letter, readers, ago)
+        _send(chosen, issue, letter, readers, ago)
         say(f"issue {issue}, and what became of it")
     return {"newsletter": letter, "sent": issues[0], "draft": issues[-1]}
 
@@ -108,25 +112,32 @@ def _issue(newsletter_id: int, number: int) -> int:
     )[0]
 
 
-def _send(issue: int, newsletter: int, readers: int, ago: int) -> None:
+def _send(chosen: Settings, issue: int, newsletter: int, readers: int, ago: int) -> None:
     steps: Sequence[tuple[str, dict[str, Any]]] = (
         (_SENT, {"issue": issue, "ago": ago, "batch": BATCH, "readers": readers}),
         (_COHORT, {"issue": issue}),
         (_BATCHES, {"issue": issue, "batch": BATCH, "readers": readers}),
         (_ATTEMPTS, {"issue": issue}),
     )
-    with transaction() as tx:
+    with connected(chosen) as connection:
         # The table of moves lets no draft become sent at once.
         for state in ("scheduled", "preparing", "sending"):
-            tx.execute("UPDATE issues SET state = :state WHERE id = :issue", state=state, issue=issue)
+            connection.execute("UPDATE issues SET state = %s WHERE id = %s", (state, issue))
         for statement, given in steps:
-            tx.execute(statement, given)
-        first = tx.execute("SELECT min(id) FROM batches WHERE issue_id = :issue", issue=issue).scalar_one()
-        tx.execute("SELECT make_event_partition(:issue)", issue=issue)
-    _run(_DELIVERIES, issue=issue, newsletter=newsletter, first=first, batch=BATCH)
-    _run(_EVENTS, issue=issue)
+            connection.execute(statement, given)
+        found = connection.execute("SELECT min(id) FROM batches WHERE issue_id = %s", (issue,)).fetchone()
+        connection.execute("SELECT make_event_partition(%s)", (issue,))
+    first = found[0] if found else 0
+    _run(chosen, _DELIVERIES, issue=issue, newsletter=newsletter, first=first, batch=BATCH)
+    _run(chosen, _EVENTS, issue=issue)
 
 
-def _run(statement: str, **given: Any) -> None:
-    with transaction() as tx:
-        tx.execute(statement, given)
+def connected(chosen: Settings) -> "psycopg.Connection[Any]":
+    """A connection as the tables' owner, for what no operation does."""
+    address = make_url(chosen.database_owner_url).set(drivername="postgresql").render_as_string(hide_password=False)
+    return psycopg.connect(address)
+
+
+def _run(chosen: Settings, statement: str, **given: Any) -> None:
+    with connected(chosen) as connection:
+        connection.execute(statement, given)

@@ -11,6 +11,7 @@ from service.models.consent import (
     RemovedConsentRecord,
     Suppression,
 )
+from service.models.counts import GrowthDay, IssueCounts, NewsletterField
 from service.models.delivery import Attempt, Batch, Delivery
 from service.models.event import Event, Payload
 from service.models.importing import Import, ImportChange, ImportedRow, Upload
@@ -42,11 +43,13 @@ __all__ = [
     "Duty",
     "Erasure",
     "Event",
+    "GrowthDay",
     "Import",
     "ImportChange",
     "ImportedRow",
     "Installation",
     "Issue",
+    "IssueCounts",
     "IssueEditor",
     "IssuePicture",
     "IssueVersion",
@@ -56,6 +59,7 @@ __all__ = [
     "Mail",
     "Membership",
     "Newsletter",
+    "NewsletterField",
     "NewsletterWording",
     "Operator",
     "OperatorSession",

@@ -4,10 +4,9 @@ from typing import Any
 
 from service.db import transaction
 from service.domain.permissions import Permission
-from service.operations import checking, reporting
+from service.operations import checking, counting, reporting
 from service.operations.permitting import within
 
-GROWTH_DAYS = 30
 MANY_COMPLAINTS, MANY_BOUNCES = 0.001, 0.05
 """Shares of delivered copies above which mail providers begin to distrust a sender."""
 
@@ -17,12 +16,6 @@ _ISSUES = """
     FROM issues i JOIN newsletters w ON w.id = i.newsletter_id
     WHERE i.state = ANY(:states) AND i.archived_at IS NULL AND (CAST(:only AS bigint[]) IS NULL OR i.newsletter_id = ANY(:only))
     ORDER BY coalesce(i.sent_at, i.scheduled_at, i.created_at) DESC LIMIT :limit
-"""
-_GROWTH = """
-    SELECT CAST(r.at AT TIME ZONE 'UTC' AS date) AS day, count(*) FILTER (WHERE r.action = 'given') AS joined,
-        count(*) FILTER (WHERE r.action = 'withdrawn') AS gone
-    FROM consent_records r WHERE r.purpose = 'newsletter' AND r.action IN ('given', 'withdrawn') AND r.at > statement_timestamp() - CAST(:days AS interval)
-      AND (CAST(:only AS bigint[]) IS NULL OR r.newsletter_id = ANY(:only)) GROUP BY 1 ORDER BY 1 DESC
 """
 
 
@@ -36,7 +29,7 @@ def overview(actor: str) -> dict[str, Any]:
 
         last = issues("sent", limit=5)
         for one in last:
-            one["ledger"], one["events"] = reporting.ledger(tx, one["id"]), reporting.events(tx, one["id"])
+            one["ledger"], one["events"] = reporting.ledger(tx, one["id"]), counting.events(tx, one["id"])
         stuck = [
             one
             for one in issues("sending", "paused", "held", "cancelled", limit=50)
@@ -48,7 +41,7 @@ def overview(actor: str) -> dict[str, Any]:
             "stuck": stuck,
             "coming": list(reversed(issues("scheduled", "preparing", "sending", "paused"))),
             "last": last,
-            "growth": [dict(row) for row in tx.execute(_GROWTH, only=only, days=f"{GROWTH_DAYS} days").mappings()],
+            "growth": counting.growth(tx, only),
             "has_newsletter": tx.execute("SELECT EXISTS (SELECT FROM newsletters)").scalar_one(),
             "has_readers": tx.execute("SELECT EXISTS (SELECT FROM subscriptions)").scalar_one(),
         }

@@ -9,7 +9,7 @@ from service.clients import sendgrid
 from service.db import transaction
 from service.domain.permissions import Permission
 from service.errors import NotFound
-from service.operations import editing, reporting
+from service.operations import counting, editing, reporting
 from service.operations.auditing import audit
 from service.operations.permitting import require
 from service.operations.requests import Content, Reader, build, content_of, substitutions
@@ -18,30 +18,7 @@ from service.rendering.mime import Mail, raw
 from service.settings import current
 from service.tokens import Purpose, Signer
 
-_TRACKED = """
-    SELECT coalesce(sum(b.size - b.excluded - b.failed), 0) FROM batches b JOIN cohorts c ON c.id = b.cohort_id
-    WHERE b.issue_id = :issue AND b.state = 'accepted' AND c.tracked
-"""
-_LINKS = """
-    SELECT url, count(*) AS clicks, count(DISTINCT delivery_id) AS readers FROM events
-    WHERE issue_id = :issue AND type = 'clicked' AND url IS NOT NULL GROUP BY url ORDER BY readers DESC, url LIMIT 200
-"""
-_HOURS = """
-    SELECT date_trunc('hour', at) AS hour, count(*) FILTER (WHERE type = 'delivered') AS delivered,
-        count(*) FILTER (WHERE type = 'opened') AS opened, count(*) FILTER (WHERE type = 'clicked') AS clicked
-    FROM events WHERE issue_id = :issue AND type IN ('delivered', 'opened', 'clicked') GROUP BY 1 ORDER BY 1 LIMIT 72
-"""
-_DOMAINS = """
-    SELECT split_part(s.normalised_address, '@', 2) AS domain, count(*) AS readers, count(d.delivered_at) AS delivered,
-        count(*) FILTER (WHERE d.bounced_at IS NOT NULL OR d.dropped_at IS NOT NULL) AS bounced, count(d.complained_at) AS complained
-    FROM deliveries d JOIN subscribers s ON s.id = d.subscriber_id WHERE d.issue_id = :issue AND d.excluded IS NULL AND d.failed IS NULL
-    GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 20
-"""
 _REASONS = "SELECT reason, count(*) AS n FROM leave_reasons WHERE issue_id = :issue GROUP BY reason ORDER BY n DESC"
-_BOUNCES = """
-    SELECT coalesce(detail, 'without a reason') AS why, count(DISTINCT delivery_id) AS n FROM events
-    WHERE issue_id = :issue AND type IN ('bounced', 'dropped') GROUP BY 1 ORDER BY 2 DESC LIMIT 20
-"""
 _READERS = """
     SELECT d.id, s.id AS subscriber_id, s.address, d.excluded, d.failed, b.state AS batch_state, d.delivered_at, d.bounced_at, d.dropped_at,
         d.opened_at, d.clicked_at, d.complained_at, d.unsubscribed_at
@@ -65,18 +42,9 @@ def of_issue(issue_id: int, *, actor: str) -> dict[str, Any]:
     editing.find(issue_id, actor=actor)
     found = reporting.show(issue_id)
     with transaction() as tx:
-        tables = {
-            name: [dict(row) for row in tx.execute(sql, issue=issue_id).mappings()]
-            for name, sql in {
-                "links": _LINKS,
-                "hours": _HOURS,
-                "domains": _DOMAINS,
-                "reasons": _REASONS,
-                "bounces": _BOUNCES,
-            }.items()
-        }
-        tracked = int(tx.execute(_TRACKED, issue=issue_id).scalar_one())
-    return {**found, **tables, "tracked": tracked}
+        counts = counting.of_issue(tx, issue_id)
+        reasons = [dict(row) for row in tx.execute(_REASONS, issue=issue_id).mappings()]
+    return {**found, **counts, "reasons": reasons}
 
 
 def readers(issue_id: int, *, actor: str, words: str = "", after: int = 0, limit: int = 50) -> list[dict[str, Any]]:

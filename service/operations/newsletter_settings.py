@@ -33,9 +33,8 @@ _CHANGE = """
     WHERE w.id = :id
 """
 _READERS = """
-    SELECT count(*) FILTER (WHERE state = 'active') AS active,
-        count(*) FILTER (WHERE state = 'active' AND export_consent <> 'agreed') AS without_export_consent
-    FROM subscriptions WHERE newsletter_id = :id
+    SELECT count(*) AS active, count(*) FILTER (WHERE export_consent <> 'agreed') AS without_export_consent
+    FROM (SELECT export_consent FROM subscriptions WHERE newsletter_id = :id AND state = 'active' LIMIT CAST(:most AS bigint)) r
 """
 
 
@@ -65,12 +64,12 @@ def change(slug: str, *, actor: str, **fields: Any) -> dict[str, Any]:
     return show(slug)
 
 
-def show(slug: str, *, actor: str = "console") -> dict[str, Any]:
-    """A newsletter's settings, and how many readers it has. Raises NotFound."""
+def show(slug: str, *, actor: str = "console", most: int | None = None) -> dict[str, Any]:
+    """A newsletter's settings, and how many readers it has; `most`: count no further. Raises NotFound."""
     with transaction() as tx:
         row = _row(tx, slug)
         require(actor, Permission.SEE, row["id"])
-        readers = tx.execute(_READERS, id=row["id"]).mappings().one()
+        readers = tx.execute(_READERS, id=row["id"], most=most).mappings().one()
     row["created_at"] = row["created_at"].isoformat()
     return row | {"readers": dict(readers)}
 

@@ -10,6 +10,11 @@ from service.domain.permissions import Permission
 from service.errors import NotFound
 from service.operations.permitting import within
 
+COUNTED = 100_000
+"""Readers up to which a list says exactly how many there are."""
+FEW = 2_000
+"""Readers who are counted, with all that keeps a copy from them, while a page is asked for."""
+
 
 @dataclass(frozen=True)
 class Brand:
@@ -54,6 +59,17 @@ def zone_of(tx: Transaction, newsletter_id: int) -> str:
     return found or "UTC"
 
 
+def is_large(newsletter_id: int) -> bool:
+    """Whether counting all its readers takes longer than somebody should wait for a page."""
+    with transaction() as tx:
+        number: int = tx.execute(
+            "SELECT count(*) FROM (SELECT FROM subscriptions WHERE newsletter_id = :id AND state = 'active' LIMIT :most) r",
+            id=newsletter_id,
+            most=FEW + 1,
+        ).scalar_one()
+    return number > FEW
+
+
 def names(actor: str, permission: Permission = Permission.SEE) -> dict[int, str]:
     """Id → name of the newsletters in which somebody may do this, by name."""
     with transaction() as tx:
@@ -69,9 +85,10 @@ def listed(actor: str) -> list[dict[str, Any]]:
     with transaction() as tx:
         rows = tx.execute(
             """SELECT w.id, w.slug, w.name, w.sender_name, w.language, w.accepts_signups, w.needs_approval, w.has_archive,
-                   (SELECT count(*) FROM (SELECT FROM subscriptions n WHERE n.newsletter_id = w.id AND n.state = 'active' LIMIT 100001) r) AS readers
+                   (SELECT count(*) FROM (SELECT FROM subscriptions n WHERE n.newsletter_id = w.id AND n.state = 'active' LIMIT :most) r) AS readers
                FROM newsletters w WHERE (CAST(:only AS bigint[]) IS NULL OR w.id = ANY(:only))
                ORDER BY lower(w.name), w.id""",
             only=within(actor, Permission.SEE),
+            most=COUNTED + 1,
         ).mappings()
         return [dict(row) for row in rows]

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from service.db import Transaction, transaction
-from service.domain.events import EventType
 from service.domain.personalisation import Tag
 from service.errors import NotFound
+from service.operations import counting
 from service.rendering.webpage import impersonal
 
 # Over the leaves: what is left of a batch's size shares the batch's state; a split batch's readers are its children's.
@@ -23,11 +23,6 @@ _REASONS = """
     SELECT excluded, failed, count(*) AS n FROM deliveries
     WHERE issue_id = :issue AND (excluded IS NOT NULL OR failed IS NOT NULL) GROUP BY excluded, failed ORDER BY excluded, failed
 """
-_EVENTS = (
-    "SELECT "
-    + ", ".join(f"count({kind.value}_at) AS {kind.value}" for kind in EventType)
-    + " FROM deliveries WHERE issue_id = :issue"
-)
 
 
 def ledger(tx: Transaction, issue_id: int) -> dict[str, Any]:
@@ -78,11 +73,6 @@ def check_ledger(tx: Transaction, issue_id: int) -> list[str]:
             f"issue {issue_id}: {totals.candidates} candidates, {totals.deliveries} deliveries, {totals.in_batches} in batches"
         )
     return found
-
-
-def events(tx: Transaction, issue_id: int) -> dict[str, int]:
-    """Deliveries with at least one event of each kind; opens by machines are apart."""
-    return {name: int(n) for name, n in tx.execute(_EVENTS, issue=issue_id).mappings().one().items()}
 
 
 def unknown_batches(tx: Transaction, issue_id: int) -> list[dict[str, Any]]:
@@ -162,7 +152,7 @@ def show(issue_id: int) -> dict[str, Any]:
             },
             "variants": variants(tx, issue_id),
             "ledger": ledger(tx, issue_id),
-            "events": events(tx, issue_id),
+            "events": counting.events(tx, issue_id),
             "requests": int(requests),
             "seconds": _phases(dict(row)),
             "unknown_batches": unknown_batches(tx, issue_id),

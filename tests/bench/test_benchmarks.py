@@ -48,3 +48,20 @@ def test_rendering_is_measured_against_premailer_on_the_same_page() -> None:
 def test_a_percentile_is_a_measured_value() -> None:
     assert [percentile([4.0, 1.0, 3.0, 2.0], share) for share in (0, 0.5, 0.95, 1)] == [1, 2, 4, 4]
     assert percentile([7.0], 0.99) == 7
+
+
+@pytest.mark.slow
+def test_every_page_is_measured_and_none_is_heavy() -> None:
+    found = bench("pages", "--readers", 1000, "--times", 3)
+    pages = {one["page"]: one for one in found["pages"]}
+    assert {"admin_home.show", "admin_editor.show", "admin_report.copy", "subscribing.newsletter"} <= set(pages)
+    assert len(pages) > 40
+    assert found["too_heavy"] == []
+    assert 200 < pages["admin_editor.show"]["kb"] < 350, "the editor's script was weighed"
+    assert {one["page"] for one in found["parts"]} == {
+        "admin_audience.expected",
+        "admin_sending.ready",
+        "admin_editor.preflight",
+    }
+    # What asks for a reader's own link, and what is for who is not signed in.
+    assert all(not one.startswith("admin_") or one.startswith("admin_signing_in") for one in found["not_measured"])

@@ -19,7 +19,7 @@ from service import queue
 from service.clients.sendgrid_events import is_genuine
 from service.db import transaction
 from service.errors import Invalid
-from service.operations import reporting, sweeping, tracking
+from service.operations import counting, reporting, sweeping, tracking
 from service.operations.sending import _arm, _claim
 from service.settings import Settings
 from tests.conftest import Sandbox
@@ -61,7 +61,7 @@ def an_event(
 
 def facts(issue: int) -> dict[str, int]:
     with transaction() as tx:
-        return {name: n for name, n in reporting.events(tx, issue).items() if n}
+        return {name: n for name, n in counting.events(tx, issue).items() if n}
 
 
 def rows(sql: Sql) -> list[tuple[int, uuid.UUID]]:

@@ -62,7 +62,7 @@ class Person:
         sent = {"Accept": "text/html", **self._headers, **(headers or {})}
         request = urllib.request.Request(url, data=body, method=method, headers=sent)
         try:
-            with self._opener.open(request, timeout=20) as answer:
+            with self._opener.open(request, timeout=60) as answer:
                 return Page(answer.status, answer.read().decode(), answer.headers, answer.url)
         except urllib.error.HTTPError as error:
             return Page(error.code, error.read().decode(), error.headers, url)

@@ -59,7 +59,7 @@ def _show(issue_id: int, status: int = 200, problems: tuple[str, ...] = ()) -> R
         problems=problems,
         said=approving.history(issue_id, actor=actor()),
         lines=None if before is None else editing_history.compare(before, issue["source"]),
-        needs_approval=newsletter_settings.show(issue["newsletter"], actor=actor())["needs_approval"],
+        needs_approval=newsletter_settings.show(issue["newsletter"], actor=actor(), most=0)["needs_approval"],
         may_approve=actor().may(Permission.APPROVE, issue["newsletter_id"]),
         may_ask=actor().may(Permission.WRITE, issue["newsletter_id"]),
         seen=bytes(issue["content_hash"]).hex(),

@@ -5,7 +5,7 @@ from flask import Blueprint, Response, request
 from service.domain.permissions import Permission
 from service.operations import editing, editing_history, newsletters, segments, send_room
 from service.web.admin import gate
-from service.web.admin.frame import actor, back, page
+from service.web.admin.frame import actor, back, fragment, page
 
 blueprint = Blueprint("admin_audience", __name__, url_prefix=f"{gate.PREFIX}/issues/<int:issue_id>/audience")
 
@@ -21,11 +21,14 @@ def show(issue_id: int) -> Response:
     others = {number: name for number, name in newsletters.names(actor()).items() if number != issue["newsletter_id"]}
     may_see = actor().may(Permission.SEE_READERS, issue["newsletter_id"])
     known = segments.listed(actor=actor(), newsletter_id=issue["newsletter_id"]) if may_see else []
-    counted = send_room.expected(issue_id, actor=actor()) if issue["state"] in editing.EDITABLE else None
+    is_open = issue["state"] in editing.EDITABLE
+    later = is_open and "now" not in request.args and newsletters.is_large(issue["newsletter_id"])
+    counted = send_room.expected(issue_id, actor=actor()) if is_open and not later else None
     return page(
         "audience/show.html",
         issue=issue,
         expected=counted,
+        later=later,
         former=former,
         others=others,
         segments=known,
@@ -33,6 +36,14 @@ def show(issue_id: int) -> Response:
         may_change=may_change,
         tab="audience",
     )
+
+
+@blueprint.get("/expected")
+def expected(issue_id: int) -> Response:
+    """The counts, for a page that came before them."""
+    issue = editing.find(issue_id, actor=actor())
+    counted = send_room.expected(issue_id, actor=actor()) if issue["state"] in editing.EDITABLE else None
+    return fragment("audience/expected.html", issue=issue, expected=counted)
 
 
 @blueprint.post("")

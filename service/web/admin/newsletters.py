@@ -148,7 +148,7 @@ def _new(given: dict[str, str], problems: tuple[str, ...], status: int = 200) ->
 def _show(
     slug: str, status: int = 200, section: str = "", problems: tuple[str, ...] = (), given: dict[str, Any] | None = None
 ) -> Response:
-    found = newsletter_settings.show(slug, actor=actor())
+    found = newsletter_settings.show(slug, actor=actor(), most=newsletters.COUNTED + 1)
     values = {**found, "signup_fields": [_written(one) for one in found["signup_fields"]], **(given or {})}
     return page(
         "newsletters/show.html",

@@ -188,7 +188,8 @@ def _build(
         answer = fragment("segments/builder.html", status, **shown)
         answer.headers["HX-Trigger-After-Settle"] = "shaped"
         return answer
-    shown |= _counted(newsletter_id, given) if newsletter_id else {}
+    later = bool(newsletter_id) and request.method == "GET" and newsletters.is_large(newsletter_id)
+    shown |= {"later": later} if later or not newsletter_id else _counted(newsletter_id, given)
     found = segments.find(segment_id, actor=actor()) if segment_id else None
     return page("segments/show.html", status, **shown, segment=found, problems=problems, newsletters=_writable())
 

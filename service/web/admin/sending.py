@@ -1,10 +1,12 @@
 """The send room: the checklist, the sending, and how far it is."""
 
+from typing import Any
+
 from flask import Blueprint, Response, request, url_for
 
 from service.domain.permissions import Permission
 from service.errors import Conflict, Invalid
-from service.operations import editing, newsletter_settings, scheduling, send_room
+from service.operations import editing, newsletter_settings, newsletters, scheduling, send_room
 from service.operations.preflighting import Blocked
 from service.web.admin import gate
 from service.web.admin.frame import actor, back, fragment, page
@@ -39,6 +41,12 @@ def send(issue_id: int) -> Response:
     except (Conflict, Invalid) as error:
         return _show(issue_id, 422, str(error).split("\n"))
     return back(".show", issue_id=issue_id)
+
+
+@blueprint.get("/ready")
+def ready(issue_id: int) -> Response:
+    """The checklist and the form, for a page that came before they were counted."""
+    return fragment("sending/ready.html", blocked=False, **_ready(editing.find(issue_id, actor=actor())))
 
 
 @blueprint.get("/progress")
@@ -116,19 +124,20 @@ def _show(
     if issue["state"] not in editing.EDITABLE:
         now = send_room.progress(issue_id, actor=actor())
         return page("sending/watch.html", status, issue=issue, now=now, problems=problems, tab="send")
-    who = send_room.expected(issue_id, actor=actor())
-    rows = send_room.checklist(issue_id, who, actor=actor())
-    return page(
-        "sending/check.html",
-        status,
-        issue=issue,
-        expected=who,
-        rows=rows,
-        problems=problems,
-        blocked=blocked,
-        given=request.form,
-        newsletter=newsletter_settings.show(issue["newsletter"], actor=actor()),
-        may_send=actor().may(Permission.SEND, issue["newsletter_id"]),
-        seen=bytes(issue["content_hash"]).hex(),
-        tab="send",
-    )
+    if request.method == "GET" and "now" not in request.args and newsletters.is_large(issue["newsletter_id"]):
+        return page("sending/later.html", issue=issue, tab="send")
+    return page("sending/check.html", status, problems=problems, blocked=blocked, tab="send", **_ready(issue))
+
+
+def _ready(issue: dict[str, Any]) -> dict[str, Any]:
+    """What the checklist and the form show: counted exactly, by the statement of the freeze."""
+    who = send_room.expected(issue["id"], actor=actor())
+    return {
+        "issue": issue,
+        "expected": who,
+        "rows": send_room.checklist(issue["id"], who, actor=actor()),
+        "given": request.form,
+        "newsletter": newsletter_settings.show(issue["newsletter"], actor=actor(), most=0),
+        "may_send": actor().may(Permission.SEND, issue["newsletter_id"]),
+        "seen": bytes(issue["content_hash"]).hex(),
+    }
