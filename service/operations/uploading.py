@@ -141,6 +141,7 @@ def choose(upload_id: int, meanings: Mapping[int, str], choices: Mapping[str, An
 
     Raises Invalid with every problem, Conflict once it runs, NotFound, Forbidden.
     """
+    find(upload_id, actor=actor)
     problems = []
     if list(meanings.values()).count("email") != 1:
         problems.append("Say of exactly one column that it holds the email address.")

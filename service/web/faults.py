@@ -102,7 +102,7 @@ def answer(status: int, reason: str = "") -> Response:
         template = "unavailable" if status in _AGAIN_LATER else "not_found" if status == 404 else "refused"
         foreign = said == reason and language() != "en"
         return page(f"public/{template}.html", status, title=title, advice=advice, reason=said, foreign=foreign)
-    if request.accept_mimetypes.best == "application/json":
+    if request.accept_mimetypes.best == "application/json" or request.path.startswith("/api/v1/"):
         response = jsonify(status=status, error=title, reason=said or advice)
         response.status_code = status
     else:
