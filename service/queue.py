@@ -28,6 +28,8 @@ LOOK_AT_UPLOAD: Final = "duties.look_at_upload"
 ANSWER_SIGNUP: Final = "mail.answer_signup"
 ANSWER_LINK_REQUEST: Final = "mail.answer_link_request"
 SEND_MAIL: Final = "mail.send"
+SEND_TEAM_MAIL: Final = "mail.send_team_mail"
+SWEEP_TEAM_MAIL: Final = "mail.sweep_team_mail"
 SWEEP_MAIL: Final = "mail.sweep"
 HEARTBEAT_MAIL: Final = "mail.heartbeat"
 
@@ -47,6 +49,8 @@ ROUTES: Final = {
     ANSWER_SIGNUP: "mail",
     ANSWER_LINK_REQUEST: "mail",
     SEND_MAIL: "mail",
+    SEND_TEAM_MAIL: "mail",
+    SWEEP_TEAM_MAIL: "mail",
     SWEEP_MAIL: "mail",
     HEARTBEAT_MAIL: "mail",
 }

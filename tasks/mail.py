@@ -1,7 +1,7 @@
 """The mails that a reader waits for have a queue and a worker of their own; one sign-up, one request, one mail a task."""
 
 from service import queue
-from service.operations import linking, mailing, mailing_sending, mailing_sweep, upkeep
+from service.operations import linking, mailing, mailing_sending, mailing_sweep, team_mails, upkeep
 from tasks.app import app
 
 
@@ -18,6 +18,16 @@ def answer_link_request(request_id: int) -> None:
 @app.task(name=queue.SEND_MAIL)
 def send_mail(mail_id: int) -> None:
     mailing_sending.send_mail(mail_id)
+
+
+@app.task(name=queue.SEND_TEAM_MAIL)
+def send_team_mail(mail_id: int) -> None:
+    team_mails.send(mail_id)
+
+
+@app.task(name=queue.SWEEP_TEAM_MAIL)
+def sweep_team_mail() -> None:
+    team_mails.sweep()
 
 
 @app.task(name=queue.SWEEP_MAIL)

@@ -160,6 +160,7 @@ def _tasks(chosen: Settings) -> dict[str, Callable[..., Any]]:
         preparing,
         sending,
         sweeping,
+        team_mails,
         tracking,
         uploading,
     )
@@ -168,6 +169,7 @@ def _tasks(chosen: Settings) -> dict[str, Callable[..., Any]]:
         queue.ANSWER_SIGNUP: mailing.answer_signup,
         queue.ANSWER_LINK_REQUEST: linking.answer,
         queue.SEND_MAIL: mailing_sending.send_mail,
+        queue.SEND_TEAM_MAIL: team_mails.send,
         queue.PREPARE_ISSUE: preparing.prepare,
         queue.SEND_BATCH: sending.send_batch,
         queue.INGEST_PAYLOAD: tracking.ingest,

@@ -17,7 +17,7 @@ from service.models.event import Event, Payload
 from service.models.importing import Import, ImportChange, ImportedRow, Upload
 from service.models.issue import Approval, Cohort, Issue, Variant
 from service.models.newsletter import Newsletter, NewsletterWording
-from service.models.operator import ApiKey, Membership, Operator, OperatorSession, RecoveryCode, SignInFailure
+from service.models.operator import ApiKey, Membership, Operator, OperatorSession, RecoveryCode, SignInFailure, TeamMail
 from service.models.segment import Segment, SubscriberTag, Tag
 from service.models.signup import Link, LinkRequest, Mail, Signup
 from service.models.subscriber import AddressChange, LeaveReason, Subscriber, Subscription
@@ -74,6 +74,7 @@ __all__ = [
     "Subscription",
     "Suppression",
     "Tag",
+    "TeamMail",
     "Upload",
     "Variant",
 ]

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Index, LargeBinary
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Index, LargeBinary, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.models.base import Base, CreatedAt, Id
@@ -98,3 +98,29 @@ class ApiKey(Base):
     expires_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     last_used_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     revoked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class TeamMail(Base):
+    """A mail to somebody of the team. `reset`: a link to set a forgotten password; `report`: what became of an issue, once to each
+    whom it concerns."""
+
+    __tablename__ = "team_mails"
+    __table_args__ = (
+        CheckConstraint("kind IN ('reset', 'report')", name="kind"),
+        CheckConstraint("state IN ('pending', 'sending', 'sent', 'failed', 'unknown')", name="state"),
+        Index(None, "operator_id"),
+        Index("ix_team_mails_open", "id", postgresql_where=text("state IN ('pending', 'sending')")),
+        Index("uq_team_mails_report", "issue_id", "operator_id", unique=True, postgresql_where=text("kind = 'report'")),
+    )
+
+    id: Mapped[Id]
+    operator_id: Mapped[int] = mapped_column(ForeignKey("operators.id", ondelete="CASCADE"))
+    kind: Mapped[str]
+    issue_id: Mapped[int | None] = mapped_column(ForeignKey("issues.id", ondelete="CASCADE"))
+    state: Mapped[str] = mapped_column(server_default="pending")
+    tries: Mapped[int] = mapped_column(server_default="0")
+    reason: Mapped[str | None]
+    not_before: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    lease_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    created_at: Mapped[CreatedAt]
+    sent_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

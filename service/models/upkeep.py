@@ -20,6 +20,7 @@ class Installation(Base):
     address_key_check: Mapped[bytes | None] = mapped_column(LargeBinary)
     stopped_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     stopped_because: Mapped[str | None]
+    needs_second_step: Mapped[bool] = mapped_column(server_default="false")
     created_at: Mapped[CreatedAt]
 
 

@@ -15,11 +15,13 @@ from service.settings import current
 from service.tickets import seal, unseal
 
 LASTS = timedelta(hours=72)
+RESET_LASTS = timedelta(minutes=30)
 _PURPOSE = "operator-link"
+_RESET = "operator-reset"
 _FIND = """
     SELECT id, name, address, password_hash, totp_secret IS NOT NULL AS has_step FROM operators WHERE id = :id AND disabled_at IS NULL
 """
-_DEAD = "This link does not work any more: it was used, or is older than three days. Ask an owner for a new one."
+_DEAD = "This link does not work any more: it was used, or is too old. Ask for a new one where you sign in, or ask an owner."
 
 
 def make(operator_id: int, *, actor: str) -> str:
@@ -32,6 +34,11 @@ def make(operator_id: int, *, actor: str) -> str:
             raise NotFound("There is no such person in the team.")
         audit(tx, actor, "make a link to set the password", f"operator {operator_id}")
     return f"{current().public_url}/admin/link/{seal(_PURPOSE, [operator_id, _version(row.password_hash)])}"
+
+
+def for_reset(operator_id: int, password_hash: str | None) -> str:
+    """The address at which somebody sets a new password, to be mailed to nobody but themselves: it lives for 30 minutes."""
+    return f"{current().public_url}/admin/link/{seal(_RESET, [operator_id, _version(password_hash)])}"
 
 
 def holder(token: str) -> tuple[str, str]:
@@ -59,7 +66,7 @@ def use(token: str, *, password: str, origin: Mapping[str, str]) -> str:
 
 
 def _row(tx: Transaction, token: str, *, lock: bool = False) -> tuple[int, str, str, bool]:
-    found = unseal(_PURPOSE, token, LASTS)
+    found = unseal(_PURPOSE, token, LASTS) or unseal(_RESET, token, RESET_LASTS)
     if not isinstance(found, list) or len(found) != 2:
         raise NotFound(_DEAD)
     row = tx.execute(

@@ -18,9 +18,9 @@ _NOTED = timedelta(minutes=2)
 
 _FIND = """
     SELECT s.id, s.proved_at, s.awaits_step, s.seen_at < clock_timestamp() - CAST(:noted AS interval) AS is_old,
-        o.id AS operator_id, o.name, o.address, o.time_zone, o.role,
+        i.needs_second_step AND o.totp_secret IS NULL AS lacks_step, o.id AS operator_id, o.name, o.address, o.time_zone, o.role,
         (SELECT coalesce(jsonb_object_agg(m.newsletter_id, m.role), '{}') FROM memberships m WHERE m.operator_id = o.id) AS memberships
-    FROM operator_sessions s JOIN operators o ON o.id = s.operator_id
+    FROM operator_sessions s JOIN operators o ON o.id = s.operator_id CROSS JOIN installation i
     WHERE s.token_sha256 = :hash AND s.ended_at IS NULL AND o.disabled_at IS NULL
       AND s.seen_at > clock_timestamp() - CAST(:idle AS interval) AND s.created_at > clock_timestamp() - CAST(:lasts AS interval)
 """
@@ -38,6 +38,8 @@ class SignedIn:
     proved_at: datetime
     actor: Actor
     awaits_step: bool
+    lacks_step: bool
+    """Everybody is asked for a second step, and they have none yet."""
 
 
 def begin(tx: Transaction, operator_id: int, origin: Mapping[str, str], *, awaits_step: bool = False) -> str:
@@ -72,6 +74,7 @@ def find(token: str) -> SignedIn | None:
         row.proved_at,
         actor_of(row.operator_id, row.role, row.memberships),
         row.awaits_step,
+        row.lacks_step,
     )
 
 

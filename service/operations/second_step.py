@@ -13,8 +13,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from service.db import Transaction, transaction
+from service.domain.permissions import Permission
 from service.errors import Conflict, Invalid
 from service.operations.auditing import audit
+from service.operations.permitting import require
 from service.settings import current
 
 CODES = 10
@@ -62,8 +64,26 @@ def turn_on(operator_id: int, *, secret: str, code: str, actor: str) -> list[str
     return codes
 
 
+def is_required() -> bool:
+    """Whether nobody works without a second step."""
+    with transaction() as tx:
+        return bool(tx.execute("SELECT needs_second_step FROM installation").scalar_one())
+
+
+def ask_of_all(required: bool, *, actor: str) -> None:
+    """Let nobody work without a second step from now on, or let them. Whoever has none sets it up before anything else. Raises
+    Forbidden."""
+    require(actor, Permission.ADMINISTER)
+    with transaction() as tx:
+        tx.execute("UPDATE installation SET needs_second_step = :required", required=required)
+        audit(tx, actor, "ask for a second step of all" if required else "ask for no second step", "everybody")
+
+
 def turn_off(operator_id: int, *, actor: str) -> None:
-    """Ask for no code any more."""
+    """Ask for no code any more. Raises Conflict for one's own where everybody is asked for one: an owner, or the shell, may still
+    turn off that of somebody whose device is lost."""
+    if actor == f"operator {operator_id}" and is_required():
+        raise Conflict("Everybody is asked for a second step here. Set another one up instead.")
     with transaction() as tx:
         tx.execute("UPDATE operators SET totp_secret = NULL, totp_step = NULL WHERE id = :id", id=operator_id)
         tx.execute("DELETE FROM recovery_codes WHERE operator_id = :id", id=operator_id)

@@ -44,13 +44,13 @@ def sign_in(address: str, password: str, *, origin: Mapping[str, str]) -> str:
         known_as = ""
     account = hmac.new(current().address_key, b"operator:" + known_as.encode(), hashlib.sha256).digest()
     with transaction() as tx:
-        _make_wait(tx, account, origin["network"])
+        make_wait(tx, account, origin["network"])
         row = tx.execute(
             "SELECT id, password_hash FROM operators WHERE address = :address AND disabled_at IS NULL", address=known_as
         ).one_or_none()
     kept = row.password_hash if row is not None and row.password_hash else passwords.NOBODYS
     if not passwords.is_right(kept, password) or kept == passwords.NOBODYS or row is None:
-        _note_failure(account, origin["network"])
+        note_failure(account, origin["network"])
         raise Invalid(WRONG)
     with transaction() as tx:
         if passwords.needs_new_hash(kept):
@@ -68,17 +68,17 @@ def take_second_step(waiting: SignedIn, code: str, *, origin: Mapping[str, str])
     Invalid, and TooManyTries."""
     account = hmac.new(current().address_key, b"step:" + str(waiting.operator_id).encode(), hashlib.sha256).digest()
     with transaction() as tx:
-        _make_wait(tx, account, origin["network"])
+        make_wait(tx, account, origin["network"])
         right = second_step.check(tx, waiting.operator_id, code)
         if right:
             operator_sessions.close(tx, waiting.session_id)
             audit(tx, waiting.actor, "sign in", f"operator {waiting.operator_id}", **origin)
             return operator_sessions.begin(tx, waiting.operator_id, origin)
-    _note_failure(account, origin["network"])
+    note_failure(account, origin["network"])
     raise Invalid(second_step.WRONG)
 
 
-def _make_wait(tx: Transaction, account: bytes, network: str) -> None:
+def make_wait(tx: Transaction, account: bytes, network: str) -> None:
     failed = tx.execute(_FAILED, account=account, network=network, span=SPAN).one()
     if failed.network >= TRIES_PER_NETWORK or failed.account >= TRIES_PER_ACCOUNT:
         raise TooManyTries("Too many attempts. Wait a quarter of an hour, then try again.")
@@ -89,7 +89,7 @@ def _make_wait(tx: Transaction, account: bytes, network: str) -> None:
         raise TooManyTries(f"Too many attempts. Wait {int(wait) + 1} seconds, then try again.")
 
 
-def _note_failure(account: bytes, network: str) -> None:
+def note_failure(account: bytes, network: str) -> None:
     with transaction() as tx:
         tx.execute(
             "INSERT INTO sign_in_failures (account_key, network) VALUES (:account, :network)",

@@ -31,6 +31,16 @@ POLICY = security.POLICY + security.SCRIPTS + "; frame-src 'self'"
 """Pages of the team run scripts of ours, and show mails in frames."""
 _STEP = ("admin_signing_in.step", "admin_signing_in.take_step", "admin_signing_in.sign_out")
 """All that somebody reaches of whom the second step is awaited."""
+_SETTING_UP = (
+    "admin_account.propose",
+    "admin_account.turn_on",
+    "admin_account.prove",
+    "admin_account.show",
+    "admin_account.change",
+    "admin_account.change_password",
+    "admin_signing_in.sign_out",
+)
+"""All that somebody reaches who must set a second step up first."""
 
 
 def register(app: Flask) -> None:
@@ -133,6 +143,8 @@ def _let_in() -> Response | None:
         return make_response(redirect(url_for("admin_signing_in.step"), 303))
     if request.method not in SAFE:
         _check_form(found)
+    if found is not None and found.lacks_step and not found.awaits_step and request.endpoint not in _SETTING_UP:
+        return make_response(redirect(url_for("admin_account.propose"), 303))
     return None
 
 

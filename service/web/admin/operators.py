@@ -3,7 +3,7 @@
 from flask import Blueprint, Response, request, url_for
 
 from service.errors import Conflict, Invalid, NotFound
-from service.operations import newsletters, operator_links, operators
+from service.operations import newsletters, operator_links, operators, second_step
 from service.web.admin import gate
 from service.web.admin.frame import actor, back, page
 
@@ -79,6 +79,17 @@ def enable(operator_id: int) -> Response:
     return back(".index", "They can sign in again.")
 
 
+@blueprint.post("/second-step")
+def ask_second_step() -> Response:
+    """Of everybody, or of nobody."""
+    gate.need_recent_proof()
+    required = request.form.get("required") == "yes"
+    second_step.ask_of_all(required, actor=actor())
+    return back(
+        ".index", "Whoever has no second step sets it up first." if required else "A second step is up to each."
+    )
+
+
 def _find(operator_id: int) -> dict[str, object]:
     found = [one for one in operators.listed(actor()) if one["id"] == operator_id]
     if not found:
@@ -94,6 +105,7 @@ def _index(status: int = 200, problems: tuple[str, ...] = (), given: dict[str, s
         problems=problems,
         given=given or {},
         newsletters=newsletters.names(actor()),
+        is_step_required=second_step.is_required(),
     )
 
 

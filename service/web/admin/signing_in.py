@@ -5,7 +5,7 @@ from zoneinfo import available_timezones
 from flask import Blueprint, Response, make_response, redirect, request, url_for
 
 from service.errors import Invalid
-from service.operations import operator_links, operator_sessions, operators, signing_in
+from service.operations import operator_links, operator_sessions, operators, signing_in, team_mails
 from service.operations.signing_in import TooManyTries
 from service.web.admin import frame, gate
 from service.web.admin.gate import open_to_all
@@ -36,6 +36,24 @@ def sign_in() -> Response:
         given = {"problems": [str(error)], "address": address, "next": request.form.get("next", "")}
         return frame.page("signing_in/form.html", 429 if isinstance(error, TooManyTries) else 422, **given)
     return gate.begin(make_response(redirect(gate.inside(request.values.get("next", "")), 303)), token)
+
+
+@blueprint.get("/forgotten")
+@open_to_all
+def forgotten() -> Response:
+    """Ask for a link by mail."""
+    return frame.page("signing_in/forgotten.html", problems=(), address="", is_asked=False)
+
+
+@blueprint.post("/forgotten")
+@open_to_all
+def ask_for_link() -> Response:
+    """The same answer, whoever it is."""
+    try:
+        team_mails.ask_for_reset(request.form.get("address", ""), network=origin_of_request()["network"])
+    except TooManyTries as error:
+        return frame.page("signing_in/forgotten.html", 429, problems=(str(error),), address="", is_asked=False)
+    return frame.page("signing_in/forgotten.html", problems=(), address="", is_asked=True)
 
 
 @blueprint.get("/second-step")

@@ -56,7 +56,8 @@ def test_a_password_that_is_easy_to_guess_is_refused(password: str, said: str) -
 def test_with_the_second_step_a_password_alone_opens_nothing(web: str, sql: Sql) -> None:
     who = an_operator(address=ADA)
     proposal = second_step.propose(ADA)
-    codes = second_step.turn_on(who, secret=proposal.secret, code=pyotp.TOTP(proposal.secret).now(), actor="test")
+    first_code = pyotp.TOTP(proposal.secret).now()
+    codes = second_step.turn_on(who, secret=proposal.secret, code=first_code, actor="test")
     assert proposal.secret.encode() not in bytes(sql("SELECT totp_secret FROM operators")[0][0])
     person = Person()
     asked = enter(web, person)
@@ -64,7 +65,7 @@ def test_with_the_second_step_a_password_alone_opens_nothing(web: str, sql: Sql)
     for place in ("/admin/", "/admin/team", "/admin/account"):
         assert person.get(web + place).url == f"{web}/admin/second-step"
     first = [cookie.value for cookie in person.cookies if cookie.name == "operator"]
-    used = person.press(asked, "/second-step", code=pyotp.TOTP(proposal.secret).now())
+    used = person.press(asked, "/second-step", code=first_code)
     assert "was used before" in used.said, "the code that turned it on is used up"
     home = person.press(used, "/second-step", code=codes[0].upper())
     assert home.url == f"{web}/admin/"
