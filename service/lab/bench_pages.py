@@ -33,7 +33,6 @@ SEARCHES = {
 LEFT_OUT = {
     "status.readyz",
     "admin_signing_in.sign_in",
-    "admin_report.export",
     "admin_audit.export",
 }
 """Pages for who is not signed in yet, and whole tables; and what answers with 503 while workers are busy."""

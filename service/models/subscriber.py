@@ -44,6 +44,8 @@ class Subscription(Base):
     __table_args__ = (
         UniqueConstraint("newsletter_id", "subscriber_id"),
         Index(None, "subscriber_id"),
+        # For counting a newsletter's readers without reading them.
+        Index("ix_subscriptions_active", "newsletter_id", postgresql_where=text("state = 'active'")),
         CheckConstraint("state IN ('pending', 'active', 'unsubscribed')", name="state"),
         CheckConstraint("tracking IN ('unasked', 'agreed', 'objected')", name="tracking"),
         CheckConstraint("export_consent IN ('unasked', 'agreed', 'objected')", name="export_consent"),

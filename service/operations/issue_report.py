@@ -31,6 +31,13 @@ _COPY = """
     FROM deliveries d JOIN issues i ON i.id = d.issue_id LEFT JOIN batches b ON b.id = d.batch_id LEFT JOIN subscribers s ON s.id = d.subscriber_id
     WHERE d.id = :id AND d.issue_id = :issue
 """
+_FORMER = """
+    SELECT i.id, i.subject, i.sent_at, coalesce(sum(b.size - b.excluded - b.failed) FILTER (WHERE b.state = 'accepted'), 0)::bigint AS accepted,
+        coalesce(sum(b.size - b.excluded - b.failed) FILTER (WHERE b.state = 'accepted' AND c.tracked), 0)::bigint AS tracked
+    FROM (SELECT id, subject, sent_at FROM issues WHERE newsletter_id = :newsletter AND prepared_at IS NOT NULL AND id <= :issue ORDER BY id DESC LIMIT 10) i
+    LEFT JOIN batches b ON b.issue_id = i.id LEFT JOIN cohorts c ON c.id = b.cohort_id
+    GROUP BY i.id, i.subject, i.sent_at ORDER BY i.id DESC
+"""
 _SENT_BY = """
     SELECT id, recorded_at, provider_message_id, body_sha256 FROM attempts
     WHERE batch_id = :batch AND state = 'accepted' ORDER BY number DESC LIMIT 1
@@ -45,6 +52,15 @@ def of_issue(issue_id: int, *, actor: str) -> dict[str, Any]:
         counts = counting.of_issue(tx, issue_id)
         reasons = [dict(row) for row in tx.execute(_REASONS, issue=issue_id).mappings()]
     return {**found, **counts, "reasons": reasons}
+
+
+def former(issue_id: int, *, actor: str) -> list[dict[str, Any]]:
+    """This issue and the nine that the newsletter sent before it, the newest first: `id`, `subject`, `sent_at`, `accepted`,
+    `tracked`, and the number of copies with each kind of event. Raises NotFound, Forbidden."""
+    newsletter_id = editing.find(issue_id, actor=actor)["newsletter_id"]
+    with transaction() as tx:
+        rows = [dict(row) for row in tx.execute(_FORMER, newsletter=newsletter_id, issue=issue_id).mappings()]
+        return [{**row, **counting.events(tx, row["id"])} for row in rows]
 
 
 def readers(issue_id: int, *, actor: str, words: str = "", after: int = 0, limit: int = 50) -> list[dict[str, Any]]:

@@ -63,6 +63,9 @@ def upgrade() -> None:
             ["newsletter_id"], ["newsletters.id"], name=op.f("fk_newsletter_fields_newsletter_id"), ondelete="CASCADE"
         ),
     )
+    op.create_index(
+        "ix_subscriptions_active", "subscriptions", ["newsletter_id"], postgresql_where=sa.text("state = 'active'")
+    )
     for statement in (_OF_READERS, _OF_SUBSCRIPTIONS, *_TRIGGERS):
         op.execute(statement)
     op.execute(
@@ -72,6 +75,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_index("ix_subscriptions_active", table_name="subscriptions")
     op.execute("DROP TRIGGER fields_added ON subscriptions")
     op.execute("DROP TRIGGER fields_changed ON subscribers")
     op.execute("DROP FUNCTION keep_fields_of_subscriptions()")

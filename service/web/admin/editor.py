@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from flask import Blueprint, Response, g, jsonify, make_response, request, url_for
+from flask import Blueprint, Response, jsonify, request, url_for
 
 from service.domain.permissions import Permission
 from service.errors import BroadsheetError, Conflict, Invalid, RetryLater
@@ -14,14 +14,13 @@ from service.operations.editing import Collision
 from service.rendering import front_matter
 from service.rendering.front_matter import Parts
 from service.web.admin import gate, issues
-from service.web.admin.frame import actor, back, clock, fragment, operator, page
+from service.web.admin.frame import actor, back, clock, fragment, framed, operator, page
 
 blueprint = Blueprint("admin_editor", __name__, url_prefix=f"{gate.PREFIX}/issues/<int:issue_id>")
 
 LARGEST_TEXT = 8 * 1024 * 1024
 """Bytes of a form that saves: the largest text that is kept, each letter written as three escapes."""
 _LINE = re.compile(r"\bline (\d+)")
-MAIL = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; form-action 'none'; base-uri 'none'; frame-ancestors 'self'; sandbox"
 """The policy of a mail that is shown: it looks as in an inbox, and runs and loads nothing."""
 
 
@@ -81,11 +80,11 @@ def mail(issue_id: int) -> Response:
             issue_id, actor=actor(), reader=asked.get("reader") or None, variant=asked.get("variant") or None
         )
     except BroadsheetError as error:
-        return _framed(
+        return framed(
             f'<!doctype html><html lang="en"><title>Nothing to show</title><p style="font-family:sans-serif;padding:2rem">{_escaped(str(error))}</p>'
         )
     if asked.get("as") == "text":
-        return _framed(
+        return framed(
             f'<!doctype html><html lang="en"><title>Text part</title><pre style="white-space:pre-wrap;font:14px/1.5 monospace;padding:1rem">{_escaped(shown.mail.text)}</pre>'
         )
     scheme = "not all" if asked.get("scheme") == "light" else "all" if asked.get("scheme") == "dark" else ""
@@ -94,7 +93,7 @@ def mail(issue_id: int) -> Response:
         if scheme
         else shown.mail.html
     )
-    return _framed(html)
+    return framed(html)
 
 
 @blueprint.get("/preflight")
@@ -241,10 +240,3 @@ def _line_of(text: str) -> int | None:
 
 def _escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _framed(html: str) -> Response:
-    g.policy = MAIL
-    response = make_response(html)
-    response.headers["Cache-Control"] = "no-store"
-    return response

@@ -1,5 +1,5 @@
 """What all pages of the team's side share: the frame around them, the words for times and numbers, and the notice that is
-shown after something was done. Views answer with `page`, `fragment`, `table` or `back`."""
+shown after something was done. Views answer with `page`, `fragment`, `framed`, `table` or `back`."""
 
 import secrets
 import tempfile
@@ -30,11 +30,12 @@ from service.web.admin import gate, places
 from service.web.admin.gate import actor, operator
 from service.web.sealed import drop_cookie, read_cookie, seal, set_cookie, unseal
 
-__all__ = ["actor", "back", "fragment", "notice_after", "operator", "page", "register", "table"]
+__all__ = ["actor", "back", "fragment", "framed", "notice_after", "operator", "page", "register", "table"]
 
 _NOTICE = "notice"
 _NOTICE_LASTS = timedelta(minutes=2)
 _LANGUAGE = "en"
+MAIL = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; form-action 'none'; base-uri 'none'; frame-ancestors 'self'; sandbox"
 _XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
@@ -57,6 +58,14 @@ def page(template: str, status: int = 200, **values: object) -> Response:
 def fragment(template: str, status: int = 200, **values: object) -> Response:
     """A part of a page, for a script that puts it in its place."""
     response = make_response(render_template(f"admin/{template}", **values), status)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def framed(html: str) -> Response:
+    """A mail, for a frame of a page: it runs nothing and asks nobody else for anything."""
+    g.policy = MAIL
+    response = make_response(html)
     response.headers["Cache-Control"] = "no-store"
     return response
 

@@ -2,12 +2,17 @@
 
 from flask import Blueprint, Response, make_response, request
 
-from service.operations import editing, issue_report
-from service.web.admin import gate
-from service.web.admin.frame import actor, page, table
+from service.operations import click_map, editing, issue_report, looking
+from service.web.admin import charts, gate
+from service.web.admin.frame import actor, framed, page, table
 
 blueprint = Blueprint("admin_report", __name__, url_prefix=f"{gate.PREFIX}/issues/<int:issue_id>/report")
 PAGE = 50
+_LINES = {
+    "opened": ("Opened, by people as far as can be told", "first"),
+    "clicked": ("Followed a link", "second"),
+    "by_machines": ("Opened by machines", "third"),
+}
 _COLUMNS = (
     "address",
     "outcome",
@@ -23,12 +28,44 @@ _COLUMNS = (
 @blueprint.get("")
 def show(issue_id: int) -> Response:
     """Ledger, rates, links."""
+    found = issue_report.of_issue(issue_id, actor=actor())
     return page(
         "report/show.html",
         issue=editing.find(issue_id, actor=actor()),
-        found=issue_report.of_issue(issue_id, actor=actor()),
+        found=found,
+        chart=charts.over_time(found["hours"], _LINES),
         tab="report",
     )
+
+
+@blueprint.get("/compared")
+def compared(issue_id: int) -> Response:
+    """Beside the issues before it."""
+    return page(
+        "report/compared.html",
+        issue=editing.find(issue_id, actor=actor()),
+        issues=issue_report.former(issue_id, actor=actor()),
+        tab="report",
+    )
+
+
+@blueprint.get("/clicks")
+def clicks(issue_id: int) -> Response:
+    """The mail, with how many followed each link."""
+    return page(
+        "report/clicks.html",
+        issue=editing.find(issue_id, actor=actor()),
+        clicks=click_map.clicks(issue_id, actor=actor()),
+        choices=[(one, one) for one in looking.variants(issue_id, actor=actor())],
+        variant=request.args.get("variant", ""),
+        tab="report",
+    )
+
+
+@blueprint.get("/clicks/mail")
+def clicked_mail(issue_id: int) -> Response:
+    """The mail itself, for its frame."""
+    return framed(click_map.drawn(issue_id, actor=actor(), variant=request.args.get("variant") or None))
 
 
 @blueprint.get("/readers")
@@ -69,7 +106,7 @@ def mail(issue_id: int, delivery_id: int) -> Response:
     return response
 
 
-@blueprint.get("/readers.csv")
+@blueprint.post("/readers/table")
 def export(issue_id: int) -> Response:
     """Every reader's outcome as a table, read page by page."""
     everybody = issue_report.everybody(issue_id, actor=actor())

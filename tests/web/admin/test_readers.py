@@ -151,7 +151,7 @@ def test_a_copy_is_rebuilt_as_it_was_sent_and_proven(
         "UPDATE deliveries SET values = array_fill('Eve'::text, ARRAY[array_length(values, 1)]) WHERE id = %s", delivery
     )
     assert "not proven" in person.get(f"{web}/admin/issues/{issue}/report/readers/{delivery}").said
-    rows = person.get(f"{web}/admin/issues/{issue}/report/readers.csv").text.splitlines()
+    rows = person.press(person.get(f"{web}/admin/issues/{issue}/report"), "/report/readers/table").text.splitlines()
     assert len(rows) == 3
     assert sql("SELECT count(*) FROM audit_entries WHERE action = 'export'") == [(1,)]
     assert signed_in(an_operator("analyst")).get(f"{web}/admin/issues/{issue}/report").status == 200
