@@ -30,7 +30,7 @@ from service.migrations import runner
 from service.settings import ROOT, Settings
 
 CHROMIUM = "/usr/bin/chromium"
-NO_NAMES = "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"
+NO_NAMES = "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost"
 """No test leaves this machine, not even by a redirect, which no route of Playwright's sees."""
 
 

@@ -30,6 +30,15 @@ def network_of(remote_addr: str | None) -> str:
     return str(ipaddress.ip_network((address, _PREFIX[address.version]), strict=False))
 
 
+def is_number(host: str) -> bool:
+    """Whether a host is named by its number, and not by a name."""
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
 def user_agent_family(header: str | None) -> str:
     """The browser's family, such as `Firefox`; `other` for what is none, `none` without a header. Nothing finer."""
     if not header:

@@ -17,7 +17,16 @@ from service.models.event import Event, Payload
 from service.models.importing import Import, ImportChange, ImportedRow, Upload
 from service.models.issue import Approval, Cohort, Issue, Variant
 from service.models.newsletter import Newsletter, NewsletterWording
-from service.models.operator import ApiKey, Membership, Operator, OperatorSession, RecoveryCode, SignInFailure, TeamMail
+from service.models.operator import (
+    ApiKey,
+    Membership,
+    Operator,
+    OperatorSession,
+    Passkey,
+    RecoveryCode,
+    SignInFailure,
+    TeamMail,
+)
 from service.models.segment import Segment, SubscriberTag, Tag
 from service.models.signup import Link, LinkRequest, Mail, Signup
 from service.models.subscriber import AddressChange, LeaveReason, Subscriber, Subscription
@@ -63,6 +72,7 @@ __all__ = [
     "NewsletterWording",
     "Operator",
     "OperatorSession",
+    "Passkey",
     "Payload",
     "RecoveryCode",
     "RemovedConsentRecord",

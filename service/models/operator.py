@@ -51,6 +51,7 @@ class OperatorSession(Base):
     operator_id: Mapped[int] = mapped_column(ForeignKey("operators.id", ondelete="CASCADE"))
     token_sha256: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
     awaits_step: Mapped[bool] = mapped_column(server_default="false")
+    by_passkey: Mapped[bool] = mapped_column(server_default="false")
     network: Mapped[str]
     user_agent: Mapped[str]
     created_at: Mapped[CreatedAt]
@@ -124,3 +125,21 @@ class TeamMail(Base):
     lease_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     created_at: Mapped[CreatedAt]
     sent_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class Passkey(Base):
+    """A key pair whose private half never leaves an operator's device (WebAuthn). `last_challenge`: what it signed last, so that
+    the same signature opens nothing twice."""
+
+    __tablename__ = "passkeys"
+    __table_args__ = (Index(None, "operator_id"),)
+
+    id: Mapped[Id]
+    operator_id: Mapped[int] = mapped_column(ForeignKey("operators.id", ondelete="CASCADE"))
+    name: Mapped[str]
+    credential_id: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    public_key: Mapped[bytes] = mapped_column(LargeBinary)
+    sign_count: Mapped[int] = mapped_column(BigInteger)
+    last_challenge: Mapped[bytes | None] = mapped_column(LargeBinary)
+    created_at: Mapped[CreatedAt]
+    last_used_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

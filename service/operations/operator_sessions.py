@@ -18,7 +18,7 @@ _NOTED = timedelta(minutes=2)
 
 _FIND = """
     SELECT s.id, s.proved_at, s.awaits_step, s.seen_at < clock_timestamp() - CAST(:noted AS interval) AS is_old,
-        i.needs_second_step AND o.totp_secret IS NULL AS lacks_step, o.id AS operator_id, o.name, o.address, o.time_zone, o.role,
+        i.needs_second_step AND o.totp_secret IS NULL AND NOT s.by_passkey AS lacks_step, o.id AS operator_id, o.name, o.address, o.time_zone, o.role,
         (SELECT coalesce(jsonb_object_agg(m.newsletter_id, m.role), '{}') FROM memberships m WHERE m.operator_id = o.id) AS memberships
     FROM operator_sessions s JOIN operators o ON o.id = s.operator_id CROSS JOIN installation i
     WHERE s.token_sha256 = :hash AND s.ended_at IS NULL AND o.disabled_at IS NULL
@@ -42,14 +42,23 @@ class SignedIn:
     """Everybody is asked for a second step, and they have none yet."""
 
 
-def begin(tx: Transaction, operator_id: int, origin: Mapping[str, str], *, awaits_step: bool = False) -> str:
-    """Sign the operator in at one more browser; what its cookie is to hold. Only its hash is kept."""
+def begin(
+    tx: Transaction,
+    operator_id: int,
+    origin: Mapping[str, str],
+    *,
+    awaits_step: bool = False,
+    by_passkey: bool = False,
+) -> str:
+    """Sign the operator in at one more browser; what its cookie is to hold. Only its hash is kept. `by_passkey`: both steps at
+    once."""
     token = secrets.token_urlsafe(32)
     tx.execute(
-        """INSERT INTO operator_sessions (operator_id, token_sha256, awaits_step, network, user_agent)
-           VALUES (:id, :hash, :awaits, :network, :user_agent)""",
+        """INSERT INTO operator_sessions (operator_id, token_sha256, awaits_step, by_passkey, network, user_agent)
+           VALUES (:id, :hash, :awaits, :by_passkey, :network, :user_agent)""",
         id=operator_id,
         awaits=awaits_step,
+        by_passkey=by_passkey,
         hash=_hash(token),
         network=origin["network"],
         user_agent=origin["user_agent"],

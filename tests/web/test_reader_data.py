@@ -46,6 +46,7 @@ NOT_A_READERS = {
     "growth_days": "sums over all readers",
     "newsletter_fields": "names of details, not of readers",
     "team_mails": "staff",
+    "passkeys": "staff",
     "checks": "what was found about the sender, not about readers",
     "subscriber_tags": "two numbers and a time; the tags are there by name",
     "uploads": "a file of many readers on its way in: deleted when it was taken, its words on single rows after thirty days",

@@ -1,18 +1,21 @@
 """One's own account: name and zone, password, second step, and where one is signed in."""
 
+from datetime import timedelta
 from zoneinfo import available_timezones
 
 import segno
 from flask import Blueprint, Response, make_response, redirect, request
 
-from service.errors import Invalid
-from service.operations import operator_sessions, operators, second_step
+from service.errors import Conflict, Invalid
+from service.operations import operator_sessions, operators, passkeys, second_step
 from service.web.admin import gate
 from service.web.admin.frame import actor, back, operator, page
-from service.web.sealed import seal, unseal
+from service.web.sealed import read_cookie, seal, set_cookie, unseal
 
 blueprint = Blueprint("admin_account", __name__, url_prefix=f"{gate.PREFIX}/account")
 _PROPOSED = "second-step"
+_CHALLENGE = "passkey-added"
+CHALLENGE_LASTS = timedelta(minutes=5)
 
 
 @blueprint.get("")
@@ -89,6 +92,46 @@ def new_codes() -> Response:
     return page("account/codes.html", codes=second_step.new_codes(operator().operator_id, actor=actor()))
 
 
+@blueprint.post("/passkeys/options")
+def passkey_options() -> Response:
+    """What the browser is asked for."""
+    gate.need_recent_proof()
+    options, challenge = passkeys.options_to_add(operator())
+    response = Response(options, mimetype="application/json")
+    set_cookie(response, _CHALLENGE, seal(_CHALLENGE, challenge.hex()), CHALLENGE_LASTS)
+    return response
+
+
+@blueprint.post("/passkeys")
+def add_passkey() -> Response:
+    """One more passkey."""
+    gate.need_recent_proof()
+    try:
+        passkeys.add(
+            operator(),
+            request.form.get("passkey_name", ""),
+            request.form.get("credential", ""),
+            challenge_of(_CHALLENGE),
+        )
+    except (Invalid, Conflict) as error:
+        return _show(422, passkey=(str(error),))
+    return back(".show", "The passkey is added. From now on it signs you in, without password or code.")
+
+
+@blueprint.post("/passkeys/<int:passkey_id>")
+def remove_passkey(passkey_id: int) -> Response:
+    """One passkey less."""
+    gate.need_recent_proof()
+    passkeys.remove(operator(), passkey_id)
+    return back(".show", "The passkey is removed, and you are signed out everywhere else.")
+
+
+def challenge_of(name: str) -> bytes:
+    """What was asked to be signed, from the cookie; nothing that anybody could sign where there is none, or an old one."""
+    found = unseal(name, read_cookie(name) or "", CHALLENGE_LASTS)
+    return bytes.fromhex(found) if isinstance(found, str) else b""
+
+
 @blueprint.post("/proof")
 def prove() -> Response:
     """The password once more, before something grave."""
@@ -107,6 +150,8 @@ def _show(status: int = 200, **problems: tuple[str, ...]) -> Response:
         zones=sorted(available_timezones()),
         sessions=operator_sessions.open_ones(operator().operator_id),
         codes_left=second_step.codes_left(operator().operator_id),
+        passkeys=passkeys.listed(operator().operator_id),
+        has_passkeys=passkeys.are_possible(),
     )
 
 

@@ -5,12 +5,14 @@ from zoneinfo import available_timezones
 from flask import Blueprint, Response, make_response, redirect, request, url_for
 
 from service.errors import Invalid
-from service.operations import operator_links, operator_sessions, operators, signing_in, team_mails
+from service.operations import operator_links, operator_sessions, operators, passkeys, signing_in, team_mails
 from service.operations.signing_in import TooManyTries
-from service.web.admin import frame, gate
+from service.web.admin import account, frame, gate
 from service.web.admin.gate import open_to_all
 from service.web.origin import origin_of_request
+from service.web.sealed import seal, set_cookie
 
+_CHALLENGE = "passkey"
 blueprint = Blueprint("admin_signing_in", __name__, url_prefix=gate.PREFIX)
 
 
@@ -22,7 +24,13 @@ def form() -> Response:
         return make_response(redirect(gate.inside(request.values.get("next", "")), 303))
     if not operators.are_there():
         return make_response(redirect(url_for(".set_up_form"), 303))
-    return frame.page("signing_in/form.html", problems=(), address="", next=request.args.get("next", ""))
+    return frame.page(
+        "signing_in/form.html",
+        has_passkeys=passkeys.are_possible(),
+        problems=(),
+        address="",
+        next=request.args.get("next", ""),
+    )
 
 
 @blueprint.post("/sign-in")
@@ -34,7 +42,32 @@ def sign_in() -> Response:
         token = signing_in.sign_in(address, request.form.get("password", ""), origin=origin_of_request())
     except (Invalid, TooManyTries) as error:
         given = {"problems": [str(error)], "address": address, "next": request.form.get("next", "")}
-        return frame.page("signing_in/form.html", 429 if isinstance(error, TooManyTries) else 422, **given)
+        status = 429 if isinstance(error, TooManyTries) else 422
+        return frame.page("signing_in/form.html", status, has_passkeys=passkeys.are_possible(), **given)
+    return gate.begin(make_response(redirect(gate.inside(request.values.get("next", "")), 303)), token)
+
+
+@blueprint.post("/passkey/options")
+@open_to_all
+def passkey_options() -> Response:
+    """What the browser is asked for; no account is named."""
+    options, challenge = passkeys.options_to_sign_in()
+    response = Response(options, mimetype="application/json")
+    set_cookie(response, _CHALLENGE, seal(_CHALLENGE, challenge.hex()), account.CHALLENGE_LASTS)
+    return response
+
+
+@blueprint.post("/passkey")
+@open_to_all
+def use_passkey() -> Response:
+    """In, by what the device signed."""
+    try:
+        token = passkeys.sign_in(
+            request.form.get("credential", ""), account.challenge_of(_CHALLENGE), origin=origin_of_request()
+        )
+    except Invalid as error:
+        given = {"problems": [str(error)], "address": "", "next": request.form.get("next", "")}
+        return frame.page("signing_in/form.html", 422, has_passkeys=passkeys.are_possible(), **given)
     return gate.begin(make_response(redirect(gate.inside(request.values.get("next", "")), 303)), token)
 
 

@@ -117,6 +117,7 @@ def things(web: str, sql: Sql, drain: Callable[..., int], sandbox: Sandbox) -> d
         "newsletter_id": newsletter,
         "segment_id": segments.save(newsletter, "All", [[{"what": "language", "how": "unknown"}]], actor="test")[0],
         "what": "webhook",
+        "passkey_id": 1,
         "key_id": keys.make("x", role="analyst", newsletter_id=None, days=None, actor="test")[0],
         "tag_id": tagging.add(reader, "Client", actor="test"),
         "operator_id": an_operator("owner"),
