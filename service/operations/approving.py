@@ -8,7 +8,7 @@ from typing import Any
 
 from service.db import Transaction, transaction
 from service.domain.permissions import Permission
-from service.errors import Conflict, Invalid, NotFound
+from service.errors import Conflict, Forbidden, Invalid, NotFound
 from service.operations import editing
 from service.operations.auditing import audit
 from service.operations.permitting import require, within
@@ -114,6 +114,8 @@ def waiting_for(actor: str) -> list[dict[str, Any]]:
 
 
 def _check(tx: Transaction, issue: Mapping[str, Any], seen: str, actor: str) -> None:
+    if actor.startswith("key "):
+        raise Forbidden("A person approves, who has read it; a program cannot.")
     if issue["state"] != "draft":
         raise Conflict(f"The issue is {issue['state']}; there is nothing to approve.")
     if issue["problems"]:

@@ -67,10 +67,6 @@ def _test(given: Given, *, actor: str, issue_id: int) -> Any:
     return {"sent": looking.send_test(issue_id, addresses, actor=actor)}
 
 
-def _approve(given: Given, *, actor: str, issue_id: int) -> None:
-    approving.approve(issue_id, seen=given.text("content_hash"), words=given.text("words"), actor=actor)
-
-
 def _send(given: Given, *, actor: str, issue_id: int) -> Any:
     """The number of readers stands for what a person types on the page: who did not look is told."""
     readers = send_room.expected(issue_id, actor=actor).readers
@@ -179,14 +175,6 @@ CALLS = (
         "Ask for a second person's approval",
         lambda given, actor, issue_id: approving.ask(issue_id, given.text("words"), actor=actor),
         {"words": Field("text", "Kept with it.")},
-    ),
-    Call(
-        "POST",
-        "/issues/<int:issue_id>/approve",
-        "approve",
-        "Approve exactly this content",
-        _approve,
-        {"content_hash": Field("text", "The issue's content_hash.", True), "words": Field("text", "Kept with it.")},
     ),
     Call(
         "POST",

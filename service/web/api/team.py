@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException
 from service.domain.permissions import Actor
 from service.errors import BroadsheetError, Conflict, Forbidden, Invalid, NotFound, RetryLater
 from service.operations import keys
+from service.operations.importing_file import MAXIMUM_BYTES
 from service.web.api.calls import CALLS, PREFIX, Call
 from service.web.api.document import document
 from service.web.api.given import Given
@@ -25,6 +26,8 @@ def _let_in() -> Response | None:
         return None
     kind, _, token = request.headers.get("Authorization", "").partition(" ")
     found = keys.find(token.strip()) if kind.lower() == "bearer" else None
+    if request.endpoint == f"{blueprint.name}.upload":
+        request.max_content_length = MAXIMUM_BYTES
     if found is None:
         answer = _answer({"error": "Send a key that is in force: Authorization: Bearer bsk_…"}, 401)
         answer.headers["WWW-Authenticate"] = "Bearer"

@@ -12,7 +12,7 @@ import pytest
 
 from service.domain.permissions import ROLES, Permission
 from service.errors import Forbidden, Invalid
-from service.operations import keys, operators, scheduling, segments, tagging, uploading
+from service.operations import approving, editing, keys, operators, scheduling, segments, tagging, uploading
 from service.settings import Settings
 from service.web.api.calls import CALLS, PREFIX, Call
 from tests.builders import a_newsletter, an_issue, readers
@@ -32,7 +32,6 @@ NEEDED: dict[str, Permission | None] = {
     "preflight": Permission.SEE,
     "test": Permission.WRITE,
     "ask_approval": Permission.WRITE,
-    "approve": Permission.APPROVE,
     "send": Permission.SEND,
     "progress": Permission.SEE,
     "unschedule": Permission.SEND,
@@ -315,6 +314,21 @@ def test_keys_on_their_page(web: str, database: Settings, sql: Sql) -> None:
     assert key not in str(sql("SELECT * FROM api_keys")) + str(sql("SELECT details FROM audit_entries"))
     ada.press(again, "/revoke")
     assert Program(web, key=key)("GET", "/newsletters")[0] == 401
+
+
+def test_a_program_is_no_second_person(web: str, newsletter: int) -> None:
+    issue = an_issue(newsletter)
+    actor = keys.find(Program(web, "owner").key)
+    assert actor is not None
+    with pytest.raises(Forbidden, match="A person approves"):
+        approving.approve(issue, seen=bytes(editing.find(issue, actor="console")["content_hash"]).hex(), actor=actor)
+
+
+def test_a_large_file_is_taken(web: str, newsletter: int) -> None:
+    rows = b"email\n" + b"".join(b"reader%07d@readers.example\n" % n for n in range(150_000))
+    assert len(rows) > 3_000_000
+    assert Program(web)("POST", f"/imports?newsletter_id={newsletter}", rows)[0] == 201
+    assert Program(web)("POST", "/issues", {"newsletter_id": newsletter, "markdown": "x" * 5_000_000})[0] in (413, 422)
 
 
 def test_only_whoever_administers_makes_keys(web: str) -> None:
