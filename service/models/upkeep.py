@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, DateTime, LargeBinary
+from sqlalchemy import CheckConstraint, DateTime, Index, LargeBinary
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -40,6 +40,11 @@ class AuditEntry(Base):
     """What somebody, or the service itself, decided; never an address in it."""
 
     __tablename__ = "audit_entries"
+    __table_args__ = (
+        Index("ix_audit_entries_actor", "actor", "id"),
+        Index("ix_audit_entries_action", "action", "id"),
+        Index("ix_audit_entries_subject", "subject", "id"),
+    )
 
     id: Mapped[Id]
     at: Mapped[CreatedAt]

@@ -1,11 +1,13 @@
 """Readers on the team's side: found, seen by whom they concern, acted upon with reasons; and one copy proven byte by byte."""
 
+import urllib.parse
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from service.operations import exporting, finding, scheduling
+from service.operations import exporting, finding, reader_pages, scheduling
 from tests.builders import a_newsletter, an_issue, people, readers
 from tests.conftest import Sandbox
 from tests.team import actor_of, an_operator, signed_in
@@ -180,3 +182,29 @@ def test_home_says_what_needs_attention(web: str, newsletter: int, sql: Sql) -> 
     assert "waits for your approval" in person.get(f"{web}/admin/").said
     scheduling.halt(reason="an exercise", actor="test")
     assert "an exercise" in person.get(f"{web}/admin/").said
+
+
+def test_the_audit_log_is_narrowed_by_who_what_and_when(web: str, mei: int, sql: Sql) -> None:
+    ada = an_operator("owner", name="Ada Quill")
+    reader_pages.change(mei, first_name="Mei", last_name="Lin", language="", actor=actor_of(ada))
+    reader_pages.suppress(mei, reason="asked", actor="console")
+    person = signed_in(ada)
+
+    def rows(**asked: str) -> list[str]:
+        page = person.get(f"{web}/admin/audit?{urllib.parse.urlencode(asked)}")
+        return [" ".join(row.text_content().split()) for row in page.tree.xpath("//tbody/tr")]
+
+    assert [("Ada Quill" in row, "Change" in row) for row in rows(who=f"operator {ada}")] == [(True, True)]
+    assert all("Suppress" in row for row in rows(action="suppress"))
+    assert rows(action="suppress")
+    today = datetime.now(UTC).date()
+    assert rows(since=today.isoformat(), until=today.isoformat()) == rows()
+    assert rows(until=(today - timedelta(days=1)).isoformat()) == []
+    assert rows(since=(today + timedelta(days=1)).isoformat()) == []
+    assert rows(since="yesterday") == rows(), "what is no day asks for nothing"
+    page = person.get(f"{web}/admin/audit")
+    assert next(one.text for one in page.tree.xpath("//select[@name='who']/option")) == "Everybody"
+    assert "Ada Quill" in [one.text for one in page.tree.xpath("//select[@name='who']/option")]
+    assert "Suppress" in [one.text for one in page.tree.xpath("//select[@name='action']/option")]
+    export = person.get(f"{web}/admin/audit/log.csv?action=suppress").text
+    assert len(export.splitlines()) == 1 + len(rows(action="suppress"))
