@@ -1,16 +1,23 @@
 """One reader as the team sees them: profile, subscriptions, the proof of consent, what was sent and what became of it; and what a
 person of the team does about them, always with a reason, always written down."""
 
+import json
+import re
+from collections.abc import Mapping
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from service.db import Transaction, transaction
+from service.domain.addresses import AddressError
 from service.domain.permissions import Permission
+from service.domain.personalisation import READER_FIELDS
 from service.errors import Conflict, Invalid, NotFound
-from service.operations import erasing, proving, reader_data, suppressing, tagging
+from service.operations import changing_address, erasing, pausing, proving, reader_data, suppressing, tagging
 from service.operations.auditing import audit
 from service.operations.permitting import require, within
 
 LONGEST_NAME = 200
+MOST_DETAILS = 100
 
 _SUBSCRIPTIONS = """
     SELECT n.id, n.newsletter_id, w.name, n.state, n.tracking, n.export_consent, n.paused_until, n.expires_at, n.changed_at, n.created_at
@@ -53,30 +60,90 @@ def show(subscriber_id: int, *, actor: str) -> dict[str, Any]:
         "newsletters": names,
         "suppressions": suppressions,
         "tags": tags,
+        "change": changing_address.pending(subscriber_id),
     }
 
 
-def change(subscriber_id: int, *, first_name: str, last_name: str, language: str, actor: str) -> None:
-    """Correct names and language. Raises Invalid, NotFound, Forbidden."""
+def change(
+    subscriber_id: int,
+    *,
+    first_name: str,
+    last_name: str,
+    language: str,
+    attributes: Mapping[str, str] | None = None,
+    actor: str,
+) -> None:
+    """Correct names, language and, where given, all other details; an empty one goes. Raises Invalid, NotFound, Forbidden."""
     with transaction() as tx:
         _found(tx, subscriber_id, actor, Permission.CHANGE_READERS)
     given = {"first_name": first_name.strip(), "last_name": last_name.strip(), "language": language.strip()}
-    if wrong := [
-        name for name, value in given.items() if len(value) > LONGEST_NAME or any(ord(one) < 32 for one in value)
-    ]:
-        raise Invalid(
-            *(
-                f"The {name.replace('_', ' ')} has a control character, or more than {LONGEST_NAME} characters."
-                for name in wrong
-            )
-        )
+    details = {name.strip(): value.strip() for name, value in (attributes or {}).items() if value.strip()}
+    problems = [
+        f"The {name.replace('_', ' ')} has a control character, or more than {LONGEST_NAME} characters."
+        for name, value in (given | details).items()
+        if len(value) > LONGEST_NAME or any(ord(one) < 32 for one in value)
+    ]
+    problems += [
+        f"“{name[:60]}” is no name for a detail. Use small letters, digits and _, such as city."
+        for name in details
+        if not re.fullmatch(r"[a-z][a-z0-9_]{0,59}", name) or name in ("email", *READER_FIELDS)
+    ]
+    if len(details) > MOST_DETAILS:
+        problems.append(f"A reader has at most {MOST_DETAILS} other details.")
+    if problems:
+        raise Invalid(*problems)
     with transaction() as tx:
         tx.execute(
-            "UPDATE subscribers SET first_name = :first_name, last_name = :last_name, language = :language WHERE id = :id",
+            """UPDATE subscribers SET first_name = :first_name, last_name = :last_name, language = :language,
+                   attributes = coalesce(CAST(:attributes AS jsonb), attributes) WHERE id = :id""",
             id=subscriber_id,
+            attributes=None if attributes is None else json.dumps(details),
             **given,
         )
         audit(tx, actor, "change", f"reader {subscriber_id}")
+
+
+def pause(subscription_id: int, *, day: str, reason: str, actor: str) -> None:
+    """Send a reader nothing of one newsletter before that day, such as 2030-05-31; an empty one ends the pause. Raises Invalid,
+    NotFound, Forbidden, Conflict after leaving."""
+    with transaction() as tx:
+        row = tx.execute(
+            """SELECT n.newsletter_id, n.subscriber_id, n.state, w.time_zone, clock_timestamp() AS now
+               FROM subscriptions n JOIN newsletters w ON w.id = n.newsletter_id WHERE n.id = :id FOR UPDATE OF n""",
+            id=subscription_id,
+        ).one_or_none()
+        if row is None:
+            raise NotFound("There is no such subscription.")
+        require(actor, Permission.CHANGE_READERS, row.newsletter_id)
+        if row.state == "unsubscribed":
+            raise Conflict("They have left this newsletter; there is nothing to pause.")
+        until = None
+        if day.strip():
+            _need(reason, "Say how the reader asked for the pause: it is kept with the record.")
+            today = row.now.astimezone(ZoneInfo(row.time_zone)).date()
+            until = pausing.start_of(pausing.typed_day(day, today), row.time_zone)
+        pausing.set_pause(tx, subscription_id, until)
+        audit(
+            tx,
+            actor,
+            "pause" if until else "end the pause",
+            f"reader {row.subscriber_id}",
+            newsletter=row.newsletter_id,
+            **({"until": until.isoformat(), "reason": reason.strip()[:500]} if until else {}),
+        )
+
+
+def ask_for_change(subscriber_id: int, address: str, *, actor: str) -> None:
+    """Ask for the reader to be written to at another address: both mailboxes are asked by mail, and nothing changes before both have
+    said yes. Raises Invalid, NotFound, Forbidden."""
+    with transaction() as tx:
+        _found(tx, subscriber_id, actor, Permission.CHANGE_READERS)
+    try:
+        changing_address.ask(subscriber_id, address)
+    except AddressError as error:
+        raise Invalid(str(error)) from None
+    with transaction() as tx:
+        audit(tx, actor, "ask for another address", f"reader {subscriber_id}")
 
 
 def unsubscribe(subscription_id: int, *, reason: str, actor: str) -> None:

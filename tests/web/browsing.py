@@ -49,6 +49,10 @@ class Person:
     def post(self, url: str, fields: dict[str, str] | None = None, **headers: str) -> Page:
         return self._ask("POST", url, urllib.parse.urlencode(fields or {}).encode(), headers)
 
+    def post_pairs(self, url: str, fields: list[tuple[str, str]]) -> Page:
+        """As `post`, for a form that has several fields of one name."""
+        return self._ask("POST", url, urllib.parse.urlencode(fields).encode())
+
     def file(self, url: str, fields: dict[str, str]) -> bytes:
         """What comes as a file when the form is sent."""
         data = urllib.parse.urlencode(fields).encode()

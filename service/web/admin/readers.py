@@ -36,10 +36,12 @@ def show(subscriber_id: int) -> Response:
 
 @blueprint.post("/<int:subscriber_id>/details")
 def change(subscriber_id: int) -> Response:
-    """Names and language."""
-    given = {name: request.form.get(name, "") for name in ("first_name", "last_name", "language")}
+    """Names, language, and other details."""
+    form = request.form
+    given = {name: form.get(name, "") for name in ("first_name", "last_name", "language")}
+    details = dict(zip(form.getlist("detail"), form.getlist("value"), strict=False))
     try:
-        reader_pages.change(subscriber_id, **given, actor=actor())
+        reader_pages.change(subscriber_id, **given, attributes=details, actor=actor())
     except Invalid as error:
         return _show(subscriber_id, 422, error.problems)
     return back(".show", "Saved.", subscriber_id=subscriber_id)
@@ -71,6 +73,30 @@ def unsubscribe(subscriber_id: int, subscription_id: int) -> Response:
     except (Invalid, Conflict) as error:
         return _show(subscriber_id, 422, (str(error),))
     return back(".show", "They get this newsletter no more.", subscriber_id=subscriber_id)
+
+
+@blueprint.post("/<int:subscriber_id>/pause/<int:subscription_id>")
+def pause(subscriber_id: int, subscription_id: int) -> Response:
+    """Nothing for a while, or again."""
+    day = request.form.get("day", "")
+    try:
+        reader_pages.pause(subscription_id, day=day, reason=request.form.get("reason", ""), actor=actor())
+    except (Invalid, Conflict) as error:
+        return _show(subscriber_id, 422, (str(error),))
+    told = "The newsletter is paused for them." if day.strip() else "They get the newsletter again."
+    return back(".show", told, subscriber_id=subscriber_id)
+
+
+@blueprint.post("/<int:subscriber_id>/address")
+def ask_for_change(subscriber_id: int) -> Response:
+    """Elsewhere, once both mailboxes say yes."""
+    try:
+        reader_pages.ask_for_change(subscriber_id, request.form.get("address", ""), actor=actor())
+    except Invalid as error:
+        return _show(subscriber_id, 422, error.problems)
+    return back(
+        ".show", "Both addresses are asked by mail. Nothing changes before both say yes.", subscriber_id=subscriber_id
+    )
 
 
 @blueprint.post("/<int:subscriber_id>/suppress")

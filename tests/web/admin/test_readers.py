@@ -208,3 +208,62 @@ def test_the_audit_log_is_narrowed_by_who_what_and_when(web: str, mei: int, sql:
     assert "Suppress" in [one.text for one in page.tree.xpath("//select[@name='action']/option")]
     export = person.get(f"{web}/admin/audit/log.csv?action=suppress").text
     assert len(export.splitlines()) == 1 + len(rows(action="suppress"))
+
+
+def test_details_are_corrected_added_and_taken_away(web: str, newsletter: int, mei: int, sql: Sql) -> None:
+    person = signed_in(an_operator(None, newsletters={newsletter: "editor"}))
+    page = person.get(f"{web}/admin/readers/{mei}")
+    target, fields = page.form("/details")
+    sent = [("form_seal", fields["form_seal"]), ("first_name", "Mei"), ("last_name", "Lin"), ("language", "de")]
+    done = person.post_pairs(
+        target, [*sent, ("detail", "organisation"), ("value", ""), ("detail", "city"), ("value", " Bonn ")]
+    )
+    assert done.status == 200
+    assert sql("SELECT attributes, language FROM subscribers WHERE id = %s", mei) == [({"city": "Bonn"}, "de")]
+    for name, told in (
+        ("Über Ort", "is no name for a detail"),
+        ("email", "is no name for a detail"),
+        ("first_name", "is no name"),
+    ):
+        wrong = person.post_pairs(target, [*sent, ("detail", name), ("value", "x")])
+        assert (wrong.status, told in wrong.said) == (422, True)
+    assert person.post_pairs(target, [*sent, ("detail", "city"), ("value", "x" * 201)]).status == 422
+    assert sql("SELECT attributes FROM subscribers WHERE id = %s", mei) == [({"city": "Bonn"},)]
+
+
+def test_a_reader_is_paused_and_gets_it_again(
+    web: str, newsletter: int, mei: int, sql: Sql, drain: Drain, sandbox: Sandbox
+) -> None:
+    person = signed_in(an_operator(None, newsletters={newsletter: "editor"}))
+    here = f"{web}/admin/readers/{mei}"
+    subscription = sql("SELECT id FROM subscriptions WHERE subscriber_id = %s", mei)[0][0]
+    for day, reason in (
+        ("2020-01-01", "by telephone"),
+        ("soon", "by telephone"),
+        ("2999-01-01", "by telephone"),
+        ("2027-06-01", " "),
+    ):
+        assert person.press(person.get(here), f"/pause/{subscription}", day=day, reason=reason).status == 422
+    page = person.press(person.get(here), f"/pause/{subscription}", day="2027-06-01", reason="by telephone")
+    assert "paused until 1 June 2027" in page.said
+    scheduling.schedule(an_issue(newsletter), actor="test")
+    drain()
+    assert sql("SELECT excluded FROM deliveries WHERE subscriber_id = %s", mei) == [("paused",)]
+    page = person.press(person.get(here), f"/pause/{subscription}")
+    assert "get the newsletter again" in page.said
+    assert sql("SELECT paused_until FROM subscriptions WHERE id = %s", subscription) == [(None,)]
+
+
+def test_another_address_asks_both_mailboxes(
+    web: str, newsletter: int, mei: int, sql: Sql, drain: Drain, sandbox: Sandbox
+) -> None:
+    person = signed_in(an_operator(None, newsletters={newsletter: "editor"}))
+    here = f"{web}/admin/readers/{mei}"
+    for wrong in ("nobody", MEI):
+        assert person.press(person.get(here), "/address", address=wrong).status == 422
+    page = person.press(person.get(here), "/address", address="mei@new.example")
+    assert "Both addresses are asked by mail" in page.said
+    drain()
+    assert len(sandbox.messages(MEI)) == len(sandbox.messages("mei@new.example")) == 1
+    assert sql("SELECT address FROM subscribers WHERE id = %s", mei) == [(MEI,)], "nothing moves before both say yes"
+    assert "mei@new.example" not in str(sql("SELECT * FROM audit_entries"))
