@@ -13,7 +13,7 @@ from service.models.base import Base, CreatedAt, Document, Id
 class Issue(Base):
     """`audience` says who is meant: `{}` all of the newsletter; `import`: the readers of that file; `again`: also those who have
     this content already. `versions`: language → source of the other languages. `provider` is frozen when the issue is scheduled. `forgotten`: how many readers opened and clicked
-    of whom it is not kept any more who they were, and when that was last seen to. `problems` keep the present text from being
+    of whom it is not kept any more who they were, and when that was last seen to. `local_at`: the hour by each reader's own clock, where it is sent so. `problems` keep the present text from being
     rendered, and the issue from being sent; `version` is the number of the present text."""
 
     __tablename__ = "issues"
@@ -46,6 +46,7 @@ class Issue(Base):
     candidates: Mapped[int | None]
     excluded_at_freeze: Mapped[int | None]
     scheduled_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    local_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=False))
     lease_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     resumed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     prepared_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

@@ -6,15 +6,18 @@ from service.db import Transaction
 from service.settings import current
 
 STALE = """
-    greatest(i.prepared_at, i.resumed_at, (SELECT max(a.claimed_at) FROM attempts a WHERE a.issue_id = i.id)) < clock_timestamp() - interval '2 hours'
+    greatest(i.prepared_at, i.resumed_at, (SELECT max(a.claimed_at) FROM attempts a WHERE a.issue_id = i.id),
+        CASE WHEN i.local_at IS NOT NULL THEN (SELECT max(w.not_before) FROM batches w WHERE w.issue_id = i.id AND w.not_before <= clock_timestamp()) END
+    ) < clock_timestamp() - interval '2 hours'
 """
-"""SQL over an issue `i` that is being sent: nothing of it was claimed for two hours. Then the installation slept, or an old
+"""SQL over an issue `i` that is being sent: nothing of it was claimed for two hours in which something of it was due. Then the installation slept, or an old
 database was restored, and only a person can say whether the rest is still wanted."""
 
 _HOLD_STALE = f"""
     UPDATE issues i SET state = 'held',
         state_reason = 'nothing of it was sent for two hours: was the service down, or a backup restored? Look whether the rest is still wanted, then resume'
-    WHERE i.state = 'sending' AND {STALE} AND EXISTS (SELECT FROM batches b WHERE b.issue_id = i.id AND b.state = 'pending')
+    WHERE i.state = 'sending' AND {STALE} AND EXISTS (
+        SELECT FROM batches b WHERE b.issue_id = i.id AND b.state = 'pending' AND (b.not_before IS NULL OR b.not_before <= clock_timestamp()))
 """
 
 _RING = """

@@ -33,12 +33,13 @@ _TOO_LATE = """
 
 _CUT = """
     CREATE TEMPORARY TABLE cut ON COMMIT DROP AS
-    SELECT variant_id, tracked, (position - 1) / :batch_size AS number, count(*) AS size, nextval(pg_get_serial_sequence('batches', 'id')) AS batch_id
+    SELECT variant_id, tracked, (position - 1) / :batch_size AS number, {send_at} AS send_at, count(*) AS size,
+        nextval(pg_get_serial_sequence('batches', 'id')) AS batch_id
     FROM (
-        SELECT variant_id, tracked, row_number() OVER (PARTITION BY variant_id, tracked ORDER BY subscriber_id) AS position
+        SELECT variant_id, tracked, send_at, row_number() OVER (PARTITION BY variant_id, tracked{by_hour} ORDER BY subscriber_id) AS position
         FROM candidates WHERE excluded IS NULL
     ) numbered
-    GROUP BY 1, 2, 3
+    GROUP BY 1, 2, 3{by_hour}
 """
 _COHORTS = """
     INSERT INTO cohorts (issue_id, variant_id, tracked)
@@ -46,18 +47,21 @@ _COHORTS = """
     ON CONFLICT DO NOTHING
 """
 _BATCHES = """
-    INSERT INTO batches (id, issue_id, cohort_id, size)
-    SELECT cut.batch_id, :issue, c.id, cut.size FROM cut
+    INSERT INTO batches (id, issue_id, cohort_id, size, not_before)
+    SELECT cut.batch_id, :issue, c.id, cut.size, cut.send_at FROM cut
     JOIN cohorts c ON c.issue_id = :issue AND c.variant_id = cut.variant_id AND c.tracked = cut.tracked ORDER BY cut.batch_id
 """
 _DELIVERIES = """
     INSERT INTO deliveries (issue_id, subscriber_id, subscription_id, email_key, values, excluded, batch_id)
     SELECT :issue, x.subscriber_id, x.subscription_id, x.email_key, x.values, x.excluded, cut.batch_id
     FROM (
-        SELECT *, (row_number() OVER (PARTITION BY variant_id, tracked, excluded IS NULL ORDER BY subscriber_id) - 1) / :batch_size AS number FROM candidates
+        SELECT *, (row_number() OVER (PARTITION BY variant_id, tracked, excluded IS NULL{by_hour} ORDER BY subscriber_id) - 1) / :batch_size AS number FROM candidates
     ) x
-    LEFT JOIN cut ON x.excluded IS NULL AND cut.variant_id = x.variant_id AND cut.tracked = x.tracked AND cut.number = x.number
+    LEFT JOIN cut ON x.excluded IS NULL AND cut.variant_id = x.variant_id AND cut.tracked = x.tracked AND cut.number = x.number{same_hour}
 """
+# What an issue for each reader's own hour adds: a batch is of one hour, and waits for it.
+_BY_HOUR = {"by_hour": ", send_at", "send_at": "send_at", "same_hour": " AND cut.send_at = x.send_at"}
+_AT_ONCE = {"by_hour": "", "send_at": "CAST(NULL AS timestamptz)", "same_hour": ""}
 _VERIFY = """
     SELECT
         (SELECT count(*) FROM candidates) AS candidates,
@@ -185,10 +189,11 @@ def _freeze(tx: Transaction, issue: dict[str, Any]) -> _Counts:
     candidates.freeze(tx, same_content)
     size = _batch_size(tx)
     tx.execute("UPDATE issues SET batch_size = :size WHERE id = :issue", size=size, issue=issue["id"])
-    tx.execute(_CUT, batch_size=size)
+    hours = _AT_ONCE if issue["local_at"] is None else _BY_HOUR
+    tx.execute(_CUT.format(**hours), batch_size=size)
     tx.execute(_COHORTS, issue=issue["id"])
     tx.execute(_BATCHES, issue=issue["id"])
-    tx.execute(_DELIVERIES, issue=issue["id"], batch_size=size)
+    tx.execute(_DELIVERIES.format(**hours), issue=issue["id"], batch_size=size)
     counts = _verify(tx, issue["id"], several=len(candidates.variants) > 1)
     if not counts.add_up():
         raise BroadsheetError(f"the freeze of issue {issue['id']} does not add up: {counts}")

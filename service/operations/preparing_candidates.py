@@ -5,6 +5,7 @@ One scan with one snapshot, however many variants there are. Names and values fr
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from service.db import Transaction
@@ -24,7 +25,7 @@ _TRACKED = {"agreed": "n.tracking = 'agreed'", "not-objected": "n.tracking <> 'o
 _CANDIDATES = """
     CREATE TEMPORARY TABLE candidates ON COMMIT DROP AS
     SELECT s.id AS subscriber_id, n.id AS subscription_id, s.email_key, {variant} AS variant_id, {values} AS values, {bytes} AS bytes,
-        ({tracked}) AS tracked,
+        ({tracked}) AS tracked, {send_at} AS send_at,
         CASE
             WHEN EXISTS (SELECT FROM suppressions p WHERE p.email_key = s.email_key AND p.lifted_at IS NULL) THEN '{suppressed}'
             WHEN w.needs_export_consent AND n.export_consent <> 'agreed' THEN '{no_export_consent}'
@@ -119,7 +120,9 @@ class Candidates:
         self._issue = issue
         self.variants = variants_of(tx, issue["id"])
         self.fields = Fields(
-            newsletters.zone_of(tx, issue["newsletter_id"]) if _asks_for_today(self.variants) else "UTC"
+            newsletters.zone_of(tx, issue["newsletter_id"])
+            if issue["local_at"] is not None or _asks_for_today(self.variants)
+            else "UTC"
         )
         only, narrowed = audience(tx, issue)
         self.parameters: dict[str, Any] = {"newsletter": issue["newsletter_id"], **narrowed}
@@ -137,6 +140,7 @@ class Candidates:
             values=self._for_each(self.fields.values),
             bytes=self._for_each(lambda tags: self.fields.bytes(tags, issue["marker"])),
             tracked=_TRACKED[issue["tracking_policy"]],
+            send_at=self._send_at(issue["local_at"]),
             had_it=_HAD_IT if same_content else "false",
             missing=self._for_each(self.fields.missing),
             readers=self.readers,
@@ -145,6 +149,12 @@ class Candidates:
         )
         named = {"same_content": same_content} if same_content else {}
         tx.execute(statement, {**self.parameters, **self.fields.parameters, **named})
+
+    def _send_at(self, local: datetime | None) -> str:
+        """When the reader's own clock shows that hour; by the newsletter's where theirs is not known."""
+        if local is None:
+            return "CAST(NULL AS timestamptz)"
+        return f"CAST({self.fields.parameter(local.isoformat())} AS timestamp) AT TIME ZONE {self.fields.zone()}"
 
     def _for_each(self, expression: Callable[[tuple[Tag, ...]], str]) -> str:
         """What an expression is for the reader's own variant. Variants with the same tags share one, so that an issue whose
@@ -233,13 +243,14 @@ class Fields:
                 parts.append(f"greatest({growth} * octet_length(coalesce({self.raw(tag.field)}, '')), {default})")
         return " + ".join([str(total), *parts])
 
-    def _today(self) -> str:
-        """The day of the freeze where the reader lives; where that is unknown, in the newsletter's zone."""
+    def zone(self) -> str:
+        """The time zone of where the reader lives; where that is unknown, the newsletter's."""
         own = self.raw("time_zone")
-        known = (
-            f"CASE WHEN {own} IN (SELECT name FROM pg_timezone_names) THEN {own} ELSE {self.parameter(self._zone)} END"
-        )
-        return f"to_char(now() AT TIME ZONE ({known}), 'YYYY-MM-DD')"
+        return f"(CASE WHEN {own} IN (SELECT name FROM pg_timezone_names) THEN {own} ELSE {self.parameter(self._zone)} END)"
+
+    def _today(self) -> str:
+        """The day of the freeze there."""
+        return f"to_char(now() AT TIME ZONE {self.zone()}, 'YYYY-MM-DD')"
 
 
 def must_have(tag: Tag) -> bool:

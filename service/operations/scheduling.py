@@ -1,6 +1,6 @@
 """What a person decides about an issue: schedule, pause, resume, cancel; and about a batch that nobody can vouch for."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 from service import queue
@@ -15,6 +15,9 @@ from service.operations.permitting import require
 from service.operations.preflighting import Blocked
 from service.settings import current
 
+EARLIEST = timezone(timedelta(hours=14))
+"""Where a day begins first (Kiribati)."""
+
 
 def schedule(
     issue_id: int,
@@ -23,9 +26,11 @@ def schedule(
     override: str | None = None,
     wait: timedelta = timedelta(0),
     at: datetime | None = None,
+    local: datetime | None = None,
     seen: str | None = None,
 ) -> None:
-    """Send the issue as soon as possible, or once `wait` is over, in which it can be taken back, or `at` a moment. The provider is
+    """Send the issue as soon as possible, or once `wait` is over, in which it can be taken back, or `at` a moment, or when each
+    reader's own clock shows `local`, which has no zone. The provider is
     frozen here. A second call changes nothing. `override`: the reason, which is kept, to send it despite what preflight found.
     `seen`: the content hash, in hex, of what whoever sends it looked at.
 
@@ -34,6 +39,10 @@ def schedule(
     """
     if override is not None and not override.strip():
         raise Invalid("Say why it is sent all the same: the reason is kept with the decision.")
+    if local is not None and datetime.now(UTC) >= local.replace(tzinfo=EARLIEST):
+        raise Invalid(
+            "In some places it is later than that already. Choose an hour at least a day from now, or another way."
+        )
     stopping = preflighting.blocking(issue_id)
     with transaction() as tx:
         row = _locked(tx, issue_id)
@@ -44,15 +53,16 @@ def schedule(
         if stopping and override is None:
             raise Blocked(stopping)
         tx.execute(
-            """UPDATE issues SET state = 'scheduled', provider = :provider,
+            """UPDATE issues SET state = 'scheduled', provider = :provider, local_at = :local,
                    scheduled_at = greatest(CAST(:at AS timestamptz), clock_timestamp() + CAST(:wait AS interval)) WHERE id = :id""",
-            at=at,
+            at=at if local is None else local.replace(tzinfo=EARLIEST),
+            local=local,
             wait=wait,
             provider=current().provider,
             id=issue_id,
         )
         despite = {"despite": sorted({one.rule for one in stopping}), "reason": override} if stopping else {}
-        later = {"at": at.isoformat()} if at else {}
+        later = {"at": at.isoformat()} if at else {"at_each_readers": local.isoformat()} if local else {}
         audit(tx, actor, "schedule", f"issue {issue_id}", **despite, **later)
         # Before its time nobody answers; then the sweep rings.
         tx.enqueue(queue.PREPARE_ISSUE, issue_id)
@@ -80,7 +90,8 @@ def unschedule(issue_id: int, *, actor: str) -> None:
         if row["state"] not in ("scheduled", "held") or row["prepared_at"] is not None:
             raise Conflict("It is too late to take this back: the issue is being sent. Pause or cancel it instead.")
         tx.execute(
-            "UPDATE issues SET state = 'draft', scheduled_at = NULL, provider = NULL WHERE id = :id", id=issue_id
+            "UPDATE issues SET state = 'draft', scheduled_at = NULL, local_at = NULL, provider = NULL WHERE id = :id",
+            id=issue_id,
         )
         if approving.holds(tx, row):
             tx.execute("UPDATE issues SET state = 'approved' WHERE id = :id", id=issue_id)

@@ -152,14 +152,23 @@ def _halted() -> str | None:
 
 
 def send(
-    issue_id: int, *, seen: str, expected_readers: int, typed: str, at: str, override: str, actor: str
+    issue_id: int,
+    *,
+    seen: str,
+    expected_readers: int,
+    typed: str,
+    at: str,
+    override: str,
+    actor: str,
+    by_reader: bool = False,
 ) -> datetime:
     """Send the issue as it was shown: after the newsletter's time to take it back, or `at` a minute (YYYY-MM-DDTHH:MM, in the
-    newsletter's zone). Returns when. Raises Invalid with every problem, Conflict, Blocked, NotFound, Forbidden."""
+    newsletter's zone, or with `by_reader` by each reader's own clock). Returns when it begins. Raises Invalid with every problem, Conflict, Blocked, NotFound, Forbidden."""
     issue = editing.find(issue_id, actor=actor, permission=Permission.SEND)
     with transaction() as tx:
         newsletter = tx.execute("SELECT * FROM newsletters WHERE id = :id", id=issue["newsletter_id"]).mappings().one()
-    moment = moment_of(at, newsletter["time_zone"]) if at else None
+    local = _minute(at) if by_reader else None
+    moment = moment_of(at, newsletter["time_zone"]) if at and not by_reader else None
     now = expected(issue_id, actor=actor).readers
     if now != expected_readers and issue["state"] in editing.EDITABLE:
         raise Conflict(
@@ -173,6 +182,7 @@ def send(
         override=override.strip() or None,
         wait=timedelta(seconds=newsletter["undo_seconds"]),
         at=moment,
+        local=local,
         seen=seen,
     )
     when: datetime = editing.find(issue_id, actor=actor)["scheduled_at"]
@@ -182,12 +192,7 @@ def send(
 def moment_of(text: str, zone: str) -> datetime:
     """A typed minute in that zone. Raises Invalid for what is none, has passed, or is left out when the clocks go forward; of two
     when they go back, the first is meant."""
-    try:
-        typed = datetime.fromisoformat(text)
-    except ValueError:
-        raise Invalid("Write the day and the minute, such as 2030-05-31 09:00.") from None
-    if typed.tzinfo is not None:
-        raise Invalid(f"Write the time without a zone; it is meant in {zone}.")
+    typed = _minute(text)
     moment = typed.replace(tzinfo=ZoneInfo(zone))
     if moment.astimezone(ZoneInfo("UTC")).astimezone(ZoneInfo(zone)).replace(tzinfo=None) != typed:
         raise Invalid(
@@ -200,6 +205,17 @@ def moment_of(text: str, zone: str) -> datetime:
     return moment
 
 
+def _minute(text: str) -> datetime:
+    """A typed minute, as a clock on a wall shows it. Raises Invalid."""
+    try:
+        typed = datetime.fromisoformat(text)
+    except ValueError:
+        raise Invalid("Write the day and the minute, such as 2030-05-31 09:00.") from None
+    if typed.tzinfo is not None:
+        raise Invalid("Write the time without a zone; which one is meant stands beside it.")
+    return typed
+
+
 def progress(issue_id: int, *, actor: str) -> dict[str, Any]:
     """How far an issue is, from its batches: counts, rates of the last minute, and the time left if they last. Raises NotFound,
     Forbidden."""
@@ -209,7 +225,7 @@ def progress(issue_id: int, *, actor: str) -> dict[str, Any]:
         minute = tx.execute(_MINUTE, issue=issue_id).one()
         issue = (
             tx.execute(
-                "SELECT scheduled_at, sent_at, audience, excluded_at_freeze, candidates FROM issues WHERE id = :id",
+                "SELECT scheduled_at, local_at, sent_at, audience, excluded_at_freeze, candidates FROM issues WHERE id = :id",
                 id=issue_id,
             )
             .mappings()

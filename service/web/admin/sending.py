@@ -30,7 +30,8 @@ def send(issue_id: int) -> Response:
             seen=form.get("seen", ""),
             expected_readers=int(form["readers"]) if form.get("readers", "").isdecimal() else -1,
             typed=form.get("typed", ""),
-            at=form.get("at", "") if form.get("when") == "later" else "",
+            at=form.get("at", "") if form.get("when") in ("later", "local") else "",
+            by_reader=form.get("when") == "local",
             override=form.get("override", ""),
             actor=actor(),
         )
