@@ -97,10 +97,11 @@ def bells() -> list[tuple[str, tuple[int, ...]]]:
 @pytest.fixture
 def database(installation: Settings, bells: list[tuple[str, tuple[int, ...]]]) -> Iterator[Settings]:
     """This process wired to an empty, migrated database; bells are collected."""
+    # Another test may have wired this process to an installation of its own.
+    wiring.wire(installation)
     empty()
     for evidence in ("digests", "erasures"):
         shutil.rmtree(installation.home / evidence, ignore_errors=True)
-    wiring.wire(installation)
     # Libraries' and our own lines go to pytest's capture, where the whole run is searched for addresses.
     logging.getLogger().handlers[:] = []
     wiring.check_installation()
