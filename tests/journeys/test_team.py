@@ -57,7 +57,18 @@ def test_from_the_first_visit_to_what_became_of_one_reader(
     approved(ada, walk("bo"), web, issue)
     sent(ada, web, issue, drain, sql)
     reported(ada, web, issue)
-    for place in ("account", "team", "audit", "newsletters", "imports", "issues"):
+    for place in (
+        "account",
+        "team",
+        "audit",
+        "newsletters",
+        "imports",
+        "issues",
+        "segments",
+        "tags",
+        "settings",
+        "keys",
+    ):
         page.goto(f"{web}/admin/{place}")
         ada.look(place)
     assert "\n".join(ada.complaints) == ""
@@ -152,6 +163,7 @@ def sent(ada: Walk, web: str, issue: int, drain: Drain, sql: Callable[..., list[
     page = ada.page
     number = f"{ROWS - BAD:,}"
     page.goto(f"{web}/admin/issues/{issue}/send")
+    expect(page.get_by_role("button", name="Send to 4,900 readers")).to_be_visible()
     ada.look("send")
     page.get_by_label("Type how many readers get it").fill(number)
     page.get_by_role("button", name=f"Send to {number} readers").dblclick()
