@@ -15,6 +15,7 @@ from service.settings import Settings
 
 PREPARE_ISSUE: Final = "sending.prepare_issue"
 SEND_BATCH: Final = "sending.send_batch"
+SEND_SEEDS: Final = "sending.send_seeds"
 SWEEP_SENDING: Final = "sending.sweep"
 INGEST_PAYLOAD: Final = "tracking.ingest_payload"
 SWEEP_TRACKING: Final = "tracking.sweep"
@@ -36,6 +37,7 @@ HEARTBEAT_MAIL: Final = "mail.heartbeat"
 ROUTES: Final = {
     PREPARE_ISSUE: "default",
     SEND_BATCH: "sending",
+    SEND_SEEDS: "default",
     SWEEP_SENDING: "default",
     INGEST_PAYLOAD: "tracking",
     SWEEP_TRACKING: "default",

@@ -1,7 +1,7 @@
 """Sending, one batch a task."""
 
 from service import queue
-from service.operations import preparing, sending, sweeping
+from service.operations import preparing, seeding, sending, sweeping
 from tasks.app import app
 
 
@@ -13,6 +13,11 @@ def prepare_issue(issue_id: int) -> None:
 @app.task(name=queue.SEND_BATCH)
 def send_batch(batch_id: int) -> None:
     sending.send_batch(batch_id)
+
+
+@app.task(name=queue.SEND_SEEDS)
+def send_seeds(issue_id: int) -> None:
+    seeding.send(issue_id)
 
 
 @app.task(name=queue.SWEEP_SENDING)

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from service.domain.addresses import AddressError, normalise
 
 TRACKING_POLICIES = ("agreed", "not-objected", "none")
+MOST_SEEDS = 10
 MOST_FIELDS = 10
 LONGEST = {
     "name": 100,
@@ -139,6 +140,19 @@ def maximum_audience(value: Any) -> int | None:
     return None if value in (None, "") else between("largest audience", 1, 1_000_000_000)(value)
 
 
+def seeds(written: list[str]) -> list[str]:
+    """Colleagues' addresses, each once."""
+    found = []
+    for one in written:
+        try:
+            found.append(normalise(one).as_typed_clean)
+        except AddressError as error:
+            raise ValueError(f"The seed {one}: {error}") from None
+    if len(found) > MOST_SEEDS:
+        raise ValueError(f"{MOST_SEEDS} seeds are the most; these are {len(found)}.")
+    return list({one.lower(): one for one in found}.values())
+
+
 def tracking_policy(value: str) -> str:
     if value not in TRACKING_POLICIES:
         raise ValueError(f"The tracking policy must be one of {', '.join(TRACKING_POLICIES)}.")
@@ -182,6 +196,7 @@ RULES: Mapping[str, Callable[[Any], Any]] = {
     "typed_above": between("number of readers above which it is typed", 0, 1_000_000_000),
     "maximum_audience": maximum_audience,
     "needs_approval": bool,
+    "seeds": seeds,
     "brand_colour": colour,
     "time_zone": time_zone,
     "tracking_policy": tracking_policy,

@@ -15,7 +15,7 @@ class Newsletter(Base):
     `signup_fields`: what the sign-up form asks beside the address. `allowed_origins`: sites whose scripts may sign readers up.
     `needs_export_consent`: nobody is mailed who has not agreed to the transfer abroad. `welcome`: a text of the team's for the
     welcome mail; empty for the standard one, null for none. `subject_prefix` stands before every subject. `undo_seconds`: how long a
-    sending can be taken back; above `typed_above` readers, whoever sends types their number.
+    sending can be taken back; above `typed_above` readers, whoever sends types their number. `seeds`: colleagues' addresses that get each issue, too.
     """
 
     __tablename__ = "newsletters"
@@ -50,6 +50,7 @@ class Newsletter(Base):
     subject_prefix: Mapped[str] = mapped_column(server_default="")
     undo_seconds: Mapped[int] = mapped_column(server_default="20")
     typed_above: Mapped[int] = mapped_column(server_default="1000")
+    seeds: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
     created_at: Mapped[CreatedAt]
 
 

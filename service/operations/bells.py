@@ -44,6 +44,18 @@ _CLOSE = """
 """
 
 
+_SEEDS = """
+    SELECT i.id FROM issues i JOIN newsletters w ON w.id = i.newsletter_id
+    WHERE i.seeded_at IS NULL AND i.state IN ('sending', 'sent') AND i.prepared_at > clock_timestamp() - interval '2 hours' AND w.seeds <> '{}'
+"""
+
+
+def ring_seeds(tx: Transaction) -> None:
+    """Ring for every issue whose seeds are still to be sent."""
+    for issue_id in list(tx.execute(_SEEDS).scalars()):
+        tx.enqueue(queue.SEND_SEEDS, issue_id)
+
+
 def ring(tx: Transaction, issue_id: int) -> int:
     """Ring for due batches of the issue, up to two bells a sending worker outstanding. Returns how many were rung."""
     rows = tx.execute(_RING, issue=issue_id, at_most=2 * current().sending_workers).scalars().all()

@@ -1,6 +1,7 @@
 """An issue looked at before it is sent: as one reader's mail, by the rules of preflight, and as a test mail to a few colleagues.
 A test is not tracked, leads nobody out, and says in its subject what it is."""
 
+from dataclasses import replace
 from typing import Any
 
 from service.clients import sendgrid
@@ -13,6 +14,7 @@ from service.operations import editing, preflighting, previewing
 from service.operations.auditing import audit
 from service.operations.preflighting import Report
 from service.operations.previewing import Preview
+from service.rendering.mime import Mail
 from service.settings import current
 
 MOST_TESTS = 5
@@ -63,7 +65,7 @@ def send_test(issue_id: int, addresses: list[str], *, actor: str, variant: str |
         if sent + len(to) > TESTS_AN_HOUR:
             raise Conflict(f"{TESTS_AN_HOUR} test mails an hour are the most. Wait a while.")
         audit(tx, actor, "send a test", f"issue {issue_id}", mails=len(to))
-    verdict = sendgrid.post(_body(mail, to))
+    verdict = sendgrid.post(body(replace(mail, subject=f"[Test] {mail.subject}"), to, category="test"))
     if verdict.answer is not Answer.ACCEPTED:
         raise RetryLater(
             f"SendGrid did not take the test ({verdict.reason}). Nothing of the issue is affected; try again."
@@ -87,13 +89,13 @@ def _checked(addresses: list[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _body(mail: Any, to: list[str]) -> dict[str, Any]:
-    """One request, each colleague with a mail of their own."""
-    body: dict[str, Any] = {
+def body(mail: Mail, to: list[str], *, category: str) -> dict[str, Any]:
+    """One request, each colleague with a mail of their own, of which nothing is recorded."""
+    made: dict[str, Any] = {
         "from": {"email": mail.sender[1], "name": mail.sender[0]},
-        "subject": f"[Test] {mail.subject}",
+        "subject": mail.subject,
         "content": [{"type": "text/plain", "value": mail.text}, {"type": "text/html", "value": mail.html}],
-        "categories": ["test"],
+        "categories": [category],
         "headers": {"Auto-Submitted": "auto-generated"},
         "tracking_settings": {
             "click_tracking": {"enable": False, "enable_text": False},
@@ -103,5 +105,5 @@ def _body(mail: Any, to: list[str]) -> dict[str, Any]:
         "personalizations": [{"to": [{"email": address}]} for address in to],
     }
     if mail.reply_to:
-        body["reply_to"] = {"email": mail.reply_to}
-    return body
+        made["reply_to"] = {"email": mail.reply_to}
+    return made

@@ -17,7 +17,7 @@ from service.operations.looks import design_problems
 from service.operations.permitting import require
 from service.operations.wordings import PURPOSES, Wording, choose
 
-_ADDRESSES = ("reply_to", "sender_address")
+_ADDRESSES = ("reply_to", "sender_address", "seeds")
 """Settings that an audit entry tells of without what they are."""
 LARGEST_LOGO = 512 * 1024
 """Bytes: it is on every page."""
@@ -25,10 +25,10 @@ LARGEST_LOGO = 512 * 1024
 _CHANGE = """
     UPDATE newsletters w SET (name, description, postal_address, privacy_url, reply_to, brand_colour, time_zone, tracking_policy,
         signup_fields, allowed_origins, welcome, accepts_signups, has_archive, needs_export_consent, logo, design, sender_name,
-        sender_address, subject_prefix, undo_seconds, typed_above, maximum_audience, needs_approval)
+        sender_address, subject_prefix, undo_seconds, typed_above, maximum_audience, needs_approval, seeds)
     = (SELECT r.name, r.description, r.postal_address, r.privacy_url, r.reply_to, r.brand_colour, r.time_zone, r.tracking_policy,
         r.signup_fields, r.allowed_origins, r.welcome, r.accepts_signups, r.has_archive, r.needs_export_consent, r.logo, r.design, r.sender_name,
-        r.sender_address, r.subject_prefix, r.undo_seconds, r.typed_above, r.maximum_audience, r.needs_approval
+        r.sender_address, r.subject_prefix, r.undo_seconds, r.typed_above, r.maximum_audience, r.needs_approval, r.seeds
        FROM jsonb_populate_record(w, CAST(:changes AS jsonb)) r)
     WHERE w.id = :id
 """

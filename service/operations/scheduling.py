@@ -30,19 +30,16 @@ def schedule(
     seen: str | None = None,
 ) -> None:
     """Send the issue as soon as possible, or once `wait` is over, in which it can be taken back, or `at` a moment, or when each
-    reader's own clock shows `local`, which has no zone. The provider is
-    frozen here. A second call changes nothing. `override`: the reason, which is kept, to send it despite what preflight found.
-    `seen`: the content hash, in hex, of what whoever sends it looked at.
+    reader's own clock shows `local`, which has no zone. The provider is frozen here. A second call changes nothing. `override`:
+    the reason, which is kept, to send it despite what preflight found. `seen`: the content hash, in hex, of what whoever sends
+    it looked at.
 
-    Raises NotFound; Conflict when it cannot be scheduled as it is; Blocked when preflight stops it; Invalid for an empty reason;
-    Forbidden.
+    Raises NotFound; Conflict when it cannot be scheduled as it is; Blocked when preflight stops it; Invalid for an empty reason,
+    and for an hour that is over somewhere; Forbidden.
     """
     if override is not None and not override.strip():
         raise Invalid("Say why it is sent all the same: the reason is kept with the decision.")
-    if local is not None and datetime.now(UTC) >= local.replace(tzinfo=EARLIEST):
-        raise Invalid(
-            "In some places it is later than that already. Choose an hour at least a day from now, or another way."
-        )
+    first = None if local is None else _first_place(local)
     stopping = preflighting.blocking(issue_id)
     with transaction() as tx:
         row = _locked(tx, issue_id)
@@ -55,17 +52,27 @@ def schedule(
         tx.execute(
             """UPDATE issues SET state = 'scheduled', provider = :provider, local_at = :local,
                    scheduled_at = greatest(CAST(:at AS timestamptz), clock_timestamp() + CAST(:wait AS interval)) WHERE id = :id""",
-            at=at if local is None else local.replace(tzinfo=EARLIEST),
+            at=first or at,
             local=local,
             wait=wait,
             provider=current().provider,
             id=issue_id,
         )
-        despite = {"despite": sorted({one.rule for one in stopping}), "reason": override} if stopping else {}
-        later = {"at": at.isoformat()} if at else {"at_each_readers": local.isoformat()} if local else {}
-        audit(tx, actor, "schedule", f"issue {issue_id}", **despite, **later)
+        told = {"despite": sorted({one.rule for one in stopping}), "reason": override} if stopping else {}
+        told |= {"at_each_readers": local.isoformat()} if local else {"at": at.isoformat()} if at else {}
+        audit(tx, actor, "schedule", f"issue {issue_id}", **told)
         # Before its time nobody answers; then the sweep rings.
         tx.enqueue(queue.PREPARE_ISSUE, issue_id)
+
+
+def _first_place(local: datetime) -> datetime:
+    """The moment at which the first clock on earth shows it. Raises Invalid when that is over."""
+    first = local.replace(tzinfo=EARLIEST)
+    if datetime.now(UTC) >= first:
+        raise Invalid(
+            "In some places it is later than that already. Choose an hour at least a day from now, or another way."
+        )
+    return first
 
 
 def _check_sendable(tx: Transaction, row: dict[str, Any], seen: str | None) -> None:

@@ -8,7 +8,7 @@ import structlog
 
 from service import queue
 from service.db import transaction
-from service.operations.bells import close_if_done, hold_stale, ring
+from service.operations.bells import close_if_done, hold_stale, ring, ring_seeds
 from service.operations.preparing import ring_due
 from service.operations.recording import accept_late, unarmed_release
 from service.operations.scheduling import cancel_pending
@@ -64,6 +64,7 @@ def _sweep_sending() -> None:
             wait=REVIEW_AFTER,
         )
         ring_due(tx)
+        ring_seeds(tx)
         for issue_id in (
             tx.execute(
                 "SELECT DISTINCT i.id FROM issues i JOIN batches b ON b.issue_id = i.id WHERE i.state = 'cancelled' AND b.state = 'pending'"

@@ -87,6 +87,8 @@ def test_the_same_signature_opens_nothing_twice_and_elsewhere_nothing_at_all(
     )
     token = passkeys.sign_in(signed, challenge, origin=ORIGIN)
     assert operator_sessions.find(token) is not None
+    # Many devices count nothing: it is not their count alone that keeps a signature from being used twice.
+    sql("UPDATE passkeys SET sign_count = 0")
     for credential, asked in (
         (signed, challenge),
         (signed, b""),
@@ -99,9 +101,10 @@ def test_the_same_signature_opens_nothing_twice_and_elsewhere_nothing_at_all(
         with pytest.raises(Invalid):
             passkeys.sign_in(credential, asked, origin=ORIGIN)
     sql("UPDATE passkeys SET last_challenge = NULL, sign_count = 0")
-    other_settings(public_url="https://localhost.evil.example")
-    with pytest.raises(Invalid):
-        passkeys.sign_in(signed, challenge, origin=ORIGIN)
+    for elsewhere in ("https://localhost.evil.example", "http://localhost:1"):
+        other_settings(public_url=elsewhere)
+        with pytest.raises(Invalid):
+            passkeys.sign_in(signed, challenge, origin=ORIGIN)
     other_settings(public_url=named)
     sql("UPDATE operators SET disabled_at = now()")
     with pytest.raises(Invalid):

@@ -26,6 +26,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "undo_seconds",
         "typed_above",
         "maximum_audience",
+        "seeds",
         "time_zone",
         "tracking_policy",
     ),
@@ -41,7 +42,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
 }
 """Section of the page → the settings that its form has."""
 _TICKS = ("needs_approval", "has_archive", "accepts_signups", "needs_export_consent")
-_LINES = ("signup_fields", "allowed_origins")
+_LINES = ("signup_fields", "allowed_origins", "seeds")
 
 
 @blueprint.get("")
