@@ -15,6 +15,10 @@ from service.operations.permitting import require
 from service.operations.preflighting import Blocked
 from service.settings import current
 
+_SCHEDULE = """
+    UPDATE issues SET state = 'scheduled', provider = :provider, local_at = :local,
+        scheduled_at = greatest(CAST(:at AS timestamptz), clock_timestamp() + CAST(:wait AS interval)) WHERE id = :id
+"""
 EARLIEST = timezone(timedelta(hours=14))
 """Where a day begins first (Kiribati)."""
 
@@ -37,8 +41,7 @@ def schedule(
     Raises NotFound; Conflict when it cannot be scheduled as it is; Blocked when preflight stops it; Invalid for an empty reason,
     and for an hour that is over somewhere; Forbidden.
     """
-    if override is not None and not override.strip():
-        raise Invalid("Say why it is sent all the same: the reason is kept with the decision.")
+    _check_reason(override)
     first = None if local is None else _first_place(local)
     stopping = preflighting.blocking(issue_id)
     with transaction() as tx:
@@ -49,20 +52,24 @@ def schedule(
         _check_sendable(tx, row, seen)
         if stopping and override is None:
             raise Blocked(stopping)
-        tx.execute(
-            """UPDATE issues SET state = 'scheduled', provider = :provider, local_at = :local,
-                   scheduled_at = greatest(CAST(:at AS timestamptz), clock_timestamp() + CAST(:wait AS interval)) WHERE id = :id""",
-            at=first or at,
-            local=local,
-            wait=wait,
-            provider=current().provider,
-            id=issue_id,
-        )
-        told = {"despite": sorted({one.rule for one in stopping}), "reason": override} if stopping else {}
-        told |= {"at_each_readers": local.isoformat()} if local else {"at": at.isoformat()} if at else {}
-        audit(tx, actor, "schedule", f"issue {issue_id}", **told)
+        given = {"at": first or at, "local": local, "wait": wait, "provider": current().provider, "id": issue_id}
+        tx.execute(_SCHEDULE, given)
+        despite = {"despite": sorted({one.rule for one in stopping}), "reason": override} if stopping else {}
+        audit(tx, actor, "schedule", f"issue {issue_id}", **despite, **_later(at, local))
         # Before its time nobody answers; then the sweep rings.
         tx.enqueue(queue.PREPARE_ISSUE, issue_id)
+
+
+def _check_reason(override: str | None) -> None:
+    if override is not None and not override.strip():
+        raise Invalid("Say why it is sent all the same: the reason is kept with the decision.")
+
+
+def _later(at: datetime | None, local: datetime | None) -> dict[str, str]:
+    """For the audit log: when it is sent, if not at once."""
+    if local is not None:
+        return {"at_each_readers": local.isoformat()}
+    return {} if at is None else {"at": at.isoformat()}
 
 
 def _first_place(local: datetime) -> datetime:
