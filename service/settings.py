@@ -12,10 +12,11 @@ from urllib.parse import urlsplit
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from service import bucket
+from service import bucket, oidc
 from service.bucket import Bucket
 from service.errors import Invalid
 from service.identity import sandbox_public_key, stored_secrets
+from service.oidc import Provider
 from service.origins import is_loopback, origin
 from service.reading import EXAMPLES, Reader
 
@@ -62,6 +63,7 @@ class Settings:
     log_level: str
     log_format: str
     bucket: Bucket | None = None
+    oidc: Provider | None = None
     chrome: str = ""
     post_timeout: float = 30.0
     """Seconds for connecting to SendGrid and for each read; its library has none of its own."""
@@ -115,6 +117,7 @@ class Settings:
             "LOG_LEVEL": self.log_level,
             "LOG_FORMAT": self.log_format,
             **(self.bucket.to_environ() if self.bucket else {}),
+            **(self.oidc.to_environ() if self.oidc else {}),
         }
         if not self.sandbox:
             environ["SENDGRID_API_KEY"] = self.sendgrid_api_key
@@ -160,6 +163,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         log_level=read.choice("LOG_LEVEL", "info", ("debug", "info", "warning", "error")),
         log_format=read.choice("LOG_FORMAT", "text", ("text", "json")),
         bucket=bucket.read(read.text, read.fault),
+        oidc=oidc.read(read.text, read.fault),
         chrome=read.text("CHROME"),
     )
     _check_keys(read, settings)

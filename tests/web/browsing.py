@@ -33,6 +33,11 @@ class Page:
         raise AssertionError(f"no form goes to {action}")
 
 
+class _Stay(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
 class Person:
     """Somebody with a browser. `headers` go with every request."""
 
@@ -45,6 +50,17 @@ class Person:
 
     def get(self, url: str) -> Page:
         return self._ask("GET", url, None)
+
+    def sent_to(self, url: str) -> str:
+        """Where a redirect of this page leads, without going there."""
+        opener = urllib.request.build_opener(
+            _Stay, urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor(self.cookies)
+        )
+        try:
+            opener.open(urllib.request.Request(url, headers=self._headers), timeout=20)
+        except urllib.error.HTTPError as answer:
+            return str(answer.headers["Location"])
+        raise AssertionError(f"{url} leads nowhere")
 
     def post(self, url: str, fields: dict[str, str] | None = None, **headers: str) -> Page:
         return self._ask("POST", url, urllib.parse.urlencode(fields or {}).encode(), headers)

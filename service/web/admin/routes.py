@@ -22,6 +22,7 @@ from service.web.admin import (
     sending,
     settings,
     signing_in,
+    single_sign_on,
     tags,
 )
 
@@ -43,6 +44,7 @@ BLUEPRINTS = (
     sending.blueprint,
     settings.blueprint,
     signing_in.blueprint,
+    single_sign_on.blueprint,
     tags.blueprint,
 )
 

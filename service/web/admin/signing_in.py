@@ -5,7 +5,15 @@ from zoneinfo import available_timezones
 from flask import Blueprint, Response, make_response, redirect, request, url_for
 
 from service.errors import Invalid
-from service.operations import operator_links, operator_sessions, operators, passkeys, signing_in, team_mails
+from service.operations import (
+    operator_links,
+    operator_sessions,
+    operators,
+    passkeys,
+    signing_in,
+    single_sign_on,
+    team_mails,
+)
 from service.operations.signing_in import TooManyTries
 from service.web.admin import account, frame, gate
 from service.web.admin.gate import open_to_all
@@ -24,9 +32,7 @@ def form() -> Response:
         return make_response(redirect(gate.inside(request.values.get("next", "")), 303))
     if not operators.are_there():
         return make_response(redirect(url_for(".set_up_form"), 303))
-    return frame.page(
-        "signing_in/form.html",
-        has_passkeys=passkeys.are_possible(),
+    return _form(
         problems=(),
         address="",
         next=request.args.get("next", ""),
@@ -43,7 +49,10 @@ def sign_in() -> Response:
     except (Invalid, TooManyTries) as error:
         given = {"problems": [str(error)], "address": address, "next": request.form.get("next", "")}
         status = 429 if isinstance(error, TooManyTries) else 422
-        return frame.page("signing_in/form.html", status, has_passkeys=passkeys.are_possible(), **given)
+        return _form(
+            status,
+            **given,
+        )
     return gate.begin(make_response(redirect(gate.inside(request.values.get("next", "")), 303)), token)
 
 
@@ -67,7 +76,10 @@ def use_passkey() -> Response:
         )
     except Invalid as error:
         given = {"problems": [str(error)], "address": "", "next": request.form.get("next", "")}
-        return frame.page("signing_in/form.html", 422, has_passkeys=passkeys.are_possible(), **given)
+        return _form(
+            422,
+            **given,
+        )
     return gate.begin(make_response(redirect(gate.inside(request.values.get("next", "")), 303)), token)
 
 
@@ -155,6 +167,17 @@ def use_link(sealed: str) -> Response:
         values = {"problems": error.problems, "name": name, "address": address, "sealed": sealed}
         return frame.page("signing_in/link.html", 422, **values)
     return gate.begin(make_response(redirect(url_for("admin_home.show"), 303)), session)
+
+
+def _form(status: int = 200, **values: object) -> Response:
+    """The page with every way in."""
+    return frame.page(
+        "signing_in/form.html",
+        status,
+        has_passkeys=passkeys.are_possible(),
+        single_sign_on=single_sign_on.name(),
+        **values,
+    )
 
 
 def _set_up(given: dict[str, str], problems: tuple[str, ...], status: int = 200) -> Response:

@@ -93,3 +93,6 @@ take(document);
 
 // On a telephone the menu scrolls: where one is, is in sight.
 document.querySelector("#menu [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
+// A page whose one form says what anybody would press.
+document.querySelector("form[data-press]")?.requestSubmit();

@@ -80,6 +80,7 @@ NEEDED = {
     "admin_sending": Permission.SEND,
     "admin_settings": Permission.ADMINISTER,
     "admin_signing_in": None,
+    "admin_single_sign_on": None,
     "admin_tags.index": None,
     "admin_tags": Permission.CHANGE_READERS,
 }
