@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 from service.origins import is_loopback, origin
 
+LONGEST_NAME = 60
+
 
 @dataclass(frozen=True)
 class Provider:
@@ -39,6 +41,11 @@ def read(text: Callable[[str], str], fault: Callable[[str, str], None]) -> Provi
     for name in ("OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET"):
         if not given[name]:
             fault(name, "must be set together with the other OIDC_ settings.")
+    for name in ("OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET"):
+        if not (given[name].isascii() and given[name].isprintable()) or " " in given[name]:
+            fault(name, "holds a character that none has.")
+    if len(given["OIDC_NAME"]) > LONGEST_NAME or not given["OIDC_NAME"].isprintable():
+        fault("OIDC_NAME", f"must have at most {LONGEST_NAME} ordinary characters.")
     issuer = given["OIDC_ISSUER"].rstrip("/")
     if issuer and not is_safe(issuer):
         fault("OIDC_ISSUER", "must be an https address.")
