@@ -189,6 +189,20 @@ def send(
     return when
 
 
+def schedule_at(issue_id: int, at: str, *, by_reader: bool, actor: str) -> datetime:
+    """Send it at that minute of the newsletter's zone, or of each reader's own clock. Returns when it begins. Raises Invalid,
+    Conflict, Blocked, NotFound, Forbidden."""
+    issue = editing.find(issue_id, actor=actor, permission=Permission.SEND)
+    with transaction() as tx:
+        zone: str = tx.execute(
+            "SELECT time_zone FROM newsletters WHERE id = :id", id=issue["newsletter_id"]
+        ).scalar_one()
+    local = _minute(at) if by_reader else None
+    scheduling.schedule(issue_id, actor=actor, local=local, at=None if by_reader else moment_of(at, zone))
+    when: datetime = editing.find(issue_id, actor=actor)["scheduled_at"]
+    return when
+
+
 def moment_of(text: str, zone: str) -> datetime:
     """A typed minute in that zone. Raises Invalid for what is none, has passed, or is left out when the clocks go forward; of two
     when they go back, the first is meant."""

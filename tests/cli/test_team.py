@@ -62,3 +62,14 @@ def test_an_import_is_taken_back_and_an_issue_is_approved_by_another_only(
     assert "Another person must read it" in broadsheet("issue", "approve", issue["id"]).refused(code=1)[0]
     assert "approval" in broadsheet("issue", "send", issue["id"]).refused(code=1)[0]
     broadsheet("issue", "unschedule", issue["id"]).succeeded()
+    assert "what is to be changed" in broadsheet("issue", "refuse", issue["id"], "--words", " ").refused(code=2)[0]
+    broadsheet("issue", "refuse", issue["id"], "--words", "The link is wrong.").succeeded()
+    assert "approval" in broadsheet("issue", "schedule", issue["id"], "--at", "2099-05-31 09:00").refused(code=1)[0]
+    assert "has passed" in broadsheet("issue", "schedule", issue["id"], "--at", "2020-05-31 09:00").refused(code=2)[0]
+    broadsheet("newsletter", "change", "taken", "--approval", "not-asked").succeeded()
+    told = broadsheet("issue", "schedule", issue["id"], "--at", "2099-05-31 09:00", "--by-reader").succeeded().err
+    assert "2099-05-30 19:00 UTC" in told
+    broadsheet("issue", "unschedule", issue["id"]).succeeded()
+    entries = broadsheet("audit", "--words", "refuse", "--json").succeeded().json["entries"]
+    assert [one["subject"] for one in entries] == [f"issue {issue['id']}"]
+    assert "Nobody was found" in broadsheet("subscribers", "find", "nobody-of-this-name").succeeded().err
