@@ -142,6 +142,18 @@ def test_one_changed_byte_in_a_hundred_thousand_acts_is_found(folder: object, un
     ]
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(60)
+def test_statistics_of_an_emptier_day_do_not_make_it_endless(folder: object, unhindered: Sql) -> None:
+    """As when the tables were looked at just before so many acts came."""
+    acts(a_newsletter(), 25_000)
+    make()
+    unhindered(
+        "UPDATE pg_class SET reltuples = 1, relpages = greatest(relpages, 500) WHERE oid = 'consent_details'::regclass"
+    )
+    assert verify().acts == 50_000
+
+
 def test_a_reader_who_was_removed_whole_is_missed_by_the_digest(evidence: Sql) -> None:
     key = evidence("SELECT email_key FROM consent_records ORDER BY id LIMIT 1")[0][0]
     ids = [row[0] for row in evidence("SELECT id FROM consent_records WHERE email_key = %s", key)]
