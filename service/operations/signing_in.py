@@ -38,11 +38,7 @@ class TooManyTries(RetryLater):
 def sign_in(address: str, password: str, *, origin: Mapping[str, str]) -> str:
     """Sign in at one more browser; what its cookie is to hold. With a second step on, the session awaits it. Raises Invalid, and
     TooManyTries."""
-    try:
-        known_as = normalise(address).normalised
-    except AddressError:
-        known_as = ""
-    account = hmac.new(current().address_key, b"operator:" + known_as.encode(), hashlib.sha256).digest()
+    known_as, account = account_of("operator", address)
     with transaction() as tx:
         make_wait(tx, account, origin["network"])
         row = tx.execute(
@@ -61,6 +57,15 @@ def sign_in(address: str, password: str, *, origin: Mapping[str, str]) -> str:
         if not awaits:
             audit(tx, f"operator {row.id}", "sign in", f"operator {row.id}", **origin)
         return operator_sessions.begin(tx, row.id, origin, awaits_step=awaits)
+
+
+def account_of(kind: str, typed: str) -> tuple[str, bytes]:
+    """The address as it is known, empty for what is none, and the key by which attempts of this kind on it are counted."""
+    try:
+        known_as = normalise(typed).normalised
+    except AddressError:
+        known_as = ""
+    return known_as, hmac.new(current().address_key, f"{kind}:{known_as}".encode(), hashlib.sha256).digest()
 
 
 def take_second_step(waiting: SignedIn, code: str, *, origin: Mapping[str, str]) -> str:

@@ -1,8 +1,6 @@
 """Mails to the team: asked for, claimed, posted once, recorded. What cannot be known is unknown and never sent again by itself.
 Whoever asks for a link is told the same whatever we know of the address."""
 
-import hashlib
-import hmac
 from datetime import timedelta
 from typing import Any
 
@@ -11,13 +9,11 @@ import structlog
 from service import queue
 from service.clients import sendgrid
 from service.db import transaction
-from service.domain.addresses import AddressError, normalise
 from service.domain.outcomes import Answer
 from service.operations import signing_in
 from service.operations.auditing import audit
 from service.operations.sweeping import duty
 from service.operations.team_letters import TeamLetter, write
-from service.settings import current
 
 log = structlog.get_logger(__name__)
 
@@ -55,11 +51,7 @@ _CLAIM = """
 def ask_for_reset(typed: str, *, network: str) -> None:
     """Ask for a link to set the password to be mailed, if there is such a person. The mail is made later, so that nobody sees by
     the time whether there is. Raises TooManyTries."""
-    try:
-        address = normalise(typed).normalised
-    except AddressError:
-        address = ""
-    account = hmac.new(current().address_key, b"reset:" + address.encode(), hashlib.sha256).digest()
+    address, account = signing_in.account_of("reset", typed)
     with transaction() as tx:
         signing_in.make_wait(tx, account, network)
         tx.execute(_RESET, address=address, most=RESETS_A_DAY)
