@@ -33,12 +33,11 @@ def unschedule(issue_id: int) -> None:
 @command(subscribers, name="undo-import", example="broadsheet subscribers undo-import 3")
 @click.argument("import_id", metavar="ID", type=click.IntRange(1))
 def undo_import(import_id: int) -> None:
-    """Take a whole import back, but for readers who did something since, or were sent an issue."""
+    """Take a whole import back, with what it changed in readers' details, but for readers who did something since, or were sent
+    an issue."""
     with database(settings.load()):
         found = importing_undo.undo(import_id, actor=actor())
-    say(
-        f"{found.subscriptions:,} readers are taken back; {found.sent:,} were sent an issue since, and {found.touched:,} did something themselves: they stay."
-    )
+    say(found.told())
 
 
 @command(issues, example='broadsheet issue refuse 12 --words "The second link is wrong."')

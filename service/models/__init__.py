@@ -14,7 +14,7 @@ from service.models.consent import (
 from service.models.counts import GrowthDay, IssueCounts, NewsletterField
 from service.models.delivery import Attempt, Batch, Delivery
 from service.models.event import Event, Payload
-from service.models.importing import Import, ImportChange, ImportedRow, Upload
+from service.models.importing import Import, ImportChange, ImportDetails, ImportedRow, Upload
 from service.models.issue import Approval, Cohort, Issue, Variant
 from service.models.newsletter import Newsletter, NewsletterWording
 from service.models.operator import (
@@ -55,6 +55,7 @@ __all__ = [
     "GrowthDay",
     "Import",
     "ImportChange",
+    "ImportDetails",
     "ImportedRow",
     "Installation",
     "Issue",

@@ -47,6 +47,20 @@ class ImportChange(Base):
     what: Mapped[str] = mapped_column(primary_key=True)
 
 
+class ImportDetails(Base):
+    """What an import changed in the details of a reader who was there before, and only that: for taking it back. `was` and
+    `became`: field → value, and `attributes`: name → value, null where there was none."""
+
+    __tablename__ = "import_details"
+
+    import_id: Mapped[int] = mapped_column(ForeignKey("imports.id", ondelete="CASCADE"), primary_key=True)
+    subscriber_id: Mapped[int] = mapped_column(
+        ForeignKey("subscribers.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+    was: Mapped[Document]
+    became: Mapped[Document]
+
+
 class Upload(Base):
     """A file that somebody of the team sent, on its way through the steps of an import. `columns`: place → what it holds;
     `choices`: consent, tracking_consent, encoding, update_existing, implied_until; `report`: what became, or would become, of its rows."""

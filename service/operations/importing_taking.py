@@ -78,16 +78,26 @@ _TRACKING = """
 """
 _DETAILS = """
     WITH wanted AS (
-        SELECT s.id, {address} AS address, {first_name} AS first_name, {last_name} AS last_name, {language} AS language, {attributes} AS attributes
+        SELECT s.id, s.address AS old_address, s.first_name AS old_first_name, s.last_name AS old_last_name, s.language AS old_language,
+            s.attributes AS old_attributes, {address} AS address, {first_name} AS first_name, {last_name} AS last_name, {language} AS language, {attributes} AS attributes
         FROM readers r JOIN subscribers s ON s.id = r.subscriber_id WHERE r.outcome = 'taken'
     ), changed AS (
         UPDATE subscribers s SET address = w.address, first_name = w.first_name, last_name = w.last_name, language = w.language, attributes = w.attributes
         FROM wanted w WHERE s.id = w.id
             AND (s.address, s.first_name, s.last_name, s.language, s.attributes) <> (w.address, w.first_name, w.last_name, w.language, w.attributes)
-        RETURNING s.id
+        RETURNING w.*
+    ), kept AS (
+        INSERT INTO import_details (import_id, subscriber_id, was, became)
+        SELECT CAST(:import AS bigint), c.id, {was}, {became} FROM changed c ORDER BY c.id
     )
     INSERT INTO changes SELECT id, 'details' FROM changed
 """
+# Only what differs is kept: null for a detail that was not there.
+_FIELDS = ("address", "first_name", "last_name", "language")
+_WAS = """(SELECT jsonb_object_agg(n.key, c.old_attributes -> n.key) FROM jsonb_each(c.attributes) n
+    WHERE c.old_attributes -> n.key IS DISTINCT FROM n.value)"""
+_BECAME = """(SELECT jsonb_object_agg(n.key, n.value) FROM jsonb_each(c.attributes) n
+    WHERE c.old_attributes -> n.key IS DISTINCT FROM n.value)"""
 _CONSENT = """
     INSERT INTO consent_records (email_key, newsletter_id, purpose, action, method, wording_sha256, import_id, details)
     SELECT r.email_key, :newsletter, act.purpose, act.action, 'import', act.wording, :import,
@@ -135,7 +145,7 @@ def take(
     _check_all_found(tx)
     tx.execute(_SUBSCRIPTIONS, newsletter=newsletter_id, implied_until=implied_until)
     tx.execute(_TRACKING, newsletter=newsletter_id)
-    tx.execute(_details(update_existing))
+    tx.execute(_details(update_existing), {"import": import_id})
     tx.execute("ANALYZE changes")
     tx.execute(
         _CONSENT,
@@ -163,7 +173,13 @@ def _details(update_existing: bool) -> str:
         first, second = ("r", "s") if update_existing else ("s", "r")
         return f"coalesce(nullif({first}.{name}, ''), {second}.{name})"
 
+    def differing(prefix: str, attributes: str) -> str:
+        pairs = ", ".join(f"'{name}', CASE WHEN c.old_{name} <> c.{name} THEN c.{prefix}{name} END" for name in _FIELDS)
+        return f"jsonb_strip_nulls(jsonb_build_object({pairs})) || jsonb_build_object('attributes', coalesce({attributes}, '{{}}'))"
+
     return _DETAILS.format(
+        was=differing("old_", _WAS),
+        became=differing("", _BECAME),
         address="r.address" if update_existing else "s.address",
         first_name=either("first_name"),
         last_name=either("last_name"),

@@ -48,8 +48,11 @@ _PARTS = {
         SELECT jsonb_build_object('tag', g.name, 'since', t.created_at) AS row FROM subscriber_tags t JOIN tags g ON g.id = t.tag_id
         WHERE t.subscriber_id = :id ORDER BY t.created_at""",
     "files_imported": """
-        SELECT to_jsonb(i) - '{counts}'::text[] AS row FROM imported_rows r JOIN imports i ON i.id = r.import_id
-        WHERE r.subscriber_id = :id ORDER BY i.id""",
+        SELECT to_jsonb(i) - '{counts}'::text[] || jsonb_build_object('details_before', d.was, 'details_since', d.became) AS row
+        FROM (SELECT import_id FROM imported_rows WHERE subscriber_id = :id
+            UNION SELECT import_id FROM import_details WHERE subscriber_id = :id) r
+        JOIN imports i ON i.id = r.import_id LEFT JOIN import_details d ON d.import_id = i.id AND d.subscriber_id = :id
+        ORDER BY i.id""",
     "suppressions": f"SELECT to_jsonb(p) AS row FROM {_OWN} JOIN suppressions p ON p.email_key = k.key AND p.since <= k.until ORDER BY p.id",
     "earlier_erasures": f"""
         SELECT to_jsonb(e) - '{{signature}}'::text[] AS row FROM {_OWN} JOIN erasures e ON e.email_key = k.key AND e.at <= k.until ORDER BY e.id""",

@@ -235,8 +235,20 @@ def work(upload_id: int) -> None:
         Path(upload["path"]).unlink(missing_ok=True)
 
 
+# How many there were is kept: whoever takes the import back is told what cannot be.
+_FORGET_DETAILS = """
+    WITH gone AS (
+        DELETE FROM import_details d USING imports i
+        WHERE i.id = d.import_id AND i.created_at < clock_timestamp() - CAST(:kept AS interval) RETURNING d.import_id
+    )
+    UPDATE imports i SET counts = i.counts || jsonb_build_object('details_forgotten', g.n)
+    FROM (SELECT import_id, count(*) AS n FROM gone GROUP BY 1) g WHERE g.import_id = i.id
+"""
+
+
 def forget_old() -> None:
-    """Delete files that were never taken, and the words about single rows of those that were: they quote the file."""
+    """Delete files that were never taken; and of those that were, the words about single rows, which quote the file, and what
+    readers were known by before."""
     with transaction() as tx:
         paths = list(
             tx.execute(
@@ -250,6 +262,7 @@ def forget_old() -> None:
                  AND created_at < clock_timestamp() - CAST(:kept AS interval) AND jsonb_exists(report, 'faults')""",
             kept=KEPT,
         )
+        tx.execute(_FORGET_DETAILS, kept=KEPT)
     for path in paths:
         Path(path).unlink(missing_ok=True)
 

@@ -110,6 +110,10 @@ def a_row_everywhere(sql: Sql, newsletter: int) -> None:
     )
     sql("INSERT INTO imported_rows SELECT i.id, s.id FROM imports i, subscribers s WHERE s.email_key = %s", key)
     sql(
+        "INSERT INTO import_details (import_id, subscriber_id) SELECT i.id, s.id FROM imports i, subscribers s WHERE s.email_key = %s",
+        key,
+    )
+    sql(
         """INSERT INTO consent_records (email_key, newsletter_id, purpose, action, method, wording_sha256, import_id, details)
            SELECT %s, %s, 'newsletter', 'given', 'canary-method', sha256('canary wording'), id,
                '{"note": "canary-act", "network": "canary-network", "user_agent": "canary-agent"}' FROM imports""",

@@ -121,10 +121,7 @@ def undo(upload_id: int) -> Response:
     if upload["import_id"] is None:
         raise Conflict("Nothing was imported yet.")
     found = importing_undo.undo(upload["import_id"], actor=actor())
-    words = f"{found.subscriptions:,} readers are taken back."
-    if found.sent or found.touched:
-        words += f" {found.sent + found.touched:,} are left: {found.sent:,} were sent an issue since, {found.touched:,} did something themselves."
-    return back(".show", words, upload_id=upload_id)
+    return back(".show", found.told(), upload_id=upload_id)
 
 
 @blueprint.get("/<int:upload_id>/rejected.csv")
