@@ -10,7 +10,7 @@ from service.cli.frame import actor, as_json, command, fail, plain, say, show_js
 from service.cli.groups import newsletters
 from service.domain.newsletter_rules import TRACKING_POLICIES
 from service.languages import LANGUAGES
-from service.operations import newsletter_making, newsletter_settings
+from service.operations import newsletter_making, newsletter_settings, wording_history
 from service.operations.embedding import embed_form
 from service.operations.wordings import PURPOSES
 from service.running import database
@@ -252,6 +252,28 @@ def wording(
         say("Kept, but not asked: this newsletter does not need that consent." if text else "This is not asked.")
     else:
         click.echo(shown.text)
+
+
+@command(newsletters, example="broadsheet newsletter wordings monthly --purpose tracking")
+@click.argument("slug")
+@click.option("--purpose", type=click.Choice(PURPOSES), help="Of one purpose only.")
+@as_json
+def wordings(slug: str, purpose: str | None, as_json: bool) -> None:
+    """Every wording that readers agreed to or are shown, from when to when, and how many agreed."""
+    with database(settings.load()):
+        found = [one for one in wording_history.history(slug, actor=actor()) if purpose in (None, one.purpose)]
+    if as_json:
+        show_json([one.to_json() for one in found])
+        return
+    for one in found:
+        until = "today" if one.until is None else f"{one.until:%Y-%m-%d %H:%M %Z}"
+        say(
+            f"[bold]{one.purpose}[/bold] · {one.language or '–'} · {one.source} · {one.since:%Y-%m-%d %H:%M %Z} to {until} · agreed: {one.readers:,}"
+        )
+        say(f"  {one.sha256}")
+        say(f"  {plain(one.wording)}")
+    if not found:
+        say("This is not asked, and nobody ever agreed to it.")
 
 
 @command(newsletters, example="broadsheet newsletter form monthly --language de > form.html")

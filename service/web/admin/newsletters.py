@@ -10,7 +10,7 @@ from flask import Blueprint, Response, request, url_for
 from service.domain.permissions import Permission
 from service.errors import Conflict, Invalid
 from service.languages import LANGUAGES
-from service.operations import looks, newsletter_making, newsletter_settings, newsletters
+from service.operations import looks, newsletter_making, newsletter_settings, newsletters, wording_history
 from service.operations.wordings import PURPOSES
 from service.settings import current
 from service.web.admin import gate
@@ -128,6 +128,18 @@ def words(slug: str) -> Response:
         return _show(slug, 422, "words", error.problems)
     return back(
         ".show", "Saved. Whoever agreed before agreed to the words of then, which are kept.", slug=slug, _anchor="words"
+    )
+
+
+@blueprint.get("/<slug>/wordings")
+def wordings(slug: str) -> Response:
+    """Every wording there was, with its dates and how many agreed to it."""
+    return page(
+        "newsletters/wordings.html",
+        newsletter=newsletter_settings.show(slug, actor=actor(), most=1),
+        wordings=wording_history.history(slug, actor=actor()),
+        languages=LANGUAGES,
+        here=url_for(".wordings", slug=slug),
     )
 
 

@@ -44,6 +44,7 @@ NEEDED = {
     "admin_newsletters.new": None,
     "admin_newsletters.create": Permission.ADMINISTER,
     "admin_newsletters.show": Permission.SEE,
+    "admin_newsletters.wordings": Permission.SEE,
     "admin_newsletters": Permission.CONFIGURE,
     "admin_operators": Permission.ADMINISTER,
     "admin_readers.change": Permission.CHANGE_READERS,
