@@ -1,9 +1,13 @@
 """Finds readers by what an operator remembers of them: the beginning of an address, a name or an organisation, a whole address, or a
 domain. Refuses to look at readers of newsletters that are none of the operator's business."""
 
+import hashlib
 from typing import Any
 
-from service.db import transaction
+from psycopg.errors import QueryCanceled
+from sqlalchemy.exc import OperationalError
+
+from service.db import Transaction, transaction
 from service.domain.addresses import AddressError, normalise
 from service.domain.permissions import Permission
 from service.errors import Invalid
@@ -35,6 +39,14 @@ _SHOWN = """
     FROM subscribers s WHERE s.id = ANY(:ids) ORDER BY s.id DESC
 """
 
+# A cancel must never hit what the pool's connection does next. The search holds this lock when it ends, and whoever stops it holds
+# it meanwhile: either the search is still there and is hit, or it is over and bears its name no more.
+_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"
+_STOP = """
+    SELECT count(*) FILTER (WHERE pg_cancel_backend(pid)) FROM pg_stat_activity
+    WHERE application_name = :name AND datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()
+"""
+
 
 def find(
     words: str,
@@ -45,21 +57,53 @@ def find(
     anywhere: bool = False,
     before: int | None = None,
     limit: int = 50,
+    ticket: str = "",
 ) -> list[dict[str, Any]]:
     """Readers, the newest first, page by page: `before` is the id of the last one seen. `anywhere`: look within words too, which
-    reads every reader and gives up after ten seconds. Raises Invalid, Forbidden."""
+    reads every reader and gives up after ten seconds; `stop` with the same `ticket`, any text that the caller has chosen, ends it
+    sooner. Raises Invalid, also then, and Forbidden."""
     require_somewhere(actor, Permission.SEE_READERS)
     if len(words) > LONGEST or "\x00" in words:
         raise Invalid(f"Look for at most {LONGEST} ordinary characters.")
     only = within(actor, Permission.SEE_READERS)
     given = {"only": only, "newsletter": newsletter_id, "state": state, "before": before or 2**62, "limit": limit}
+    try:
+        with transaction() as tx:
+            return _found(tx, _ways(words.strip(), anywhere), given, _name(actor, ticket) if ticket else "")
+    except OperationalError as error:
+        if not isinstance(error.orig, QueryCanceled):
+            raise
+        raise Invalid(
+            f"The search was stopped, or took more than {SECONDS} seconds. Look for the beginning of a name or address, or in one newsletter."
+        ) from None
+
+
+def stop(ticket: str, *, actor: str) -> bool:
+    """End the actor's own search of this ticket on the database's server, too; whether one was under way. Raises Forbidden."""
+    require_somewhere(actor, Permission.SEE_READERS)
+    name = _name(actor, ticket)
     with transaction() as tx:
-        tx.execute("SELECT set_config('statement_timeout', :limit, true)", limit=f"{SECONDS}s")
-        ids: set[int] = set()
-        for way, values in _ways(words.strip(), anywhere).items():
-            ids.update(tx.execute(_FOUND.format(way=way, seen=_SEEN), {**given, **values}).scalars())
-        rows = tx.execute(_SHOWN, only=only, ids=sorted(ids, reverse=True)[:limit]).mappings()
-        return [dict(row) for row in rows]
+        tx.execute(_LOCK, name=name)
+        return bool(tx.execute(_STOP, name=name).scalar_one())
+
+
+def _name(actor: str, ticket: str) -> str:
+    """What the database knows a search by. The actor is in it: nobody ends another's."""
+    return "search " + hashlib.sha256(f"{actor}\0{ticket}".encode()).hexdigest()[:40]
+
+
+def _found(tx: Transaction, ways: dict[str, dict[str, str]], given: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    tx.execute("SELECT set_config('statement_timeout', :limit, true)", limit=f"{SECONDS}s")
+    if name:
+        tx.execute("SELECT set_config('application_name', :name, true)", name=name)
+    ids: set[int] = set()
+    for way, values in ways.items():
+        ids.update(tx.execute(_FOUND.format(way=way, seen=_SEEN), {**given, **values}).scalars())
+    rows = tx.execute(_SHOWN, only=given["only"], ids=sorted(ids, reverse=True)[: given["limit"]]).mappings()
+    found = [dict(row) for row in rows]
+    if name:
+        tx.execute(_LOCK, name=name)
+    return found
 
 
 def count(*, actor: str, newsletter_id: int | None = None) -> tuple[int, bool]:

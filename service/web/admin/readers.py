@@ -1,9 +1,9 @@
 """Readers: found, looked at, and what a person of the team does about them."""
 
 import json
+import secrets
 
 from flask import Blueprint, Response, make_response, request, url_for
-from sqlalchemy.exc import OperationalError
 
 from service.domain.permissions import Permission
 from service.errors import Conflict, Invalid
@@ -26,6 +26,13 @@ def index() -> Response:
 def search() -> Response:
     """The same for what is an address: it stands in no address of a page that a history or a log would keep."""
     return _index(request.form.get("words", ""))
+
+
+@blueprint.post("/stop")
+def stop() -> Response:
+    """End a slow search that was begun on the same page, on the database's server too."""
+    was_there = finding.stop(request.form.get("ticket", "")[:100], actor=actor())
+    return back(".index", "The search is stopped." if was_there else "No search was under way any more.")
 
 
 @blueprint.get("/<int:subscriber_id>")
@@ -162,13 +169,10 @@ def _index(words: str) -> Response:
             anywhere=asked.get("anywhere") == "yes",
             before=before,
             limit=PAGE + 1,
+            ticket=asked.get("ticket", "")[:100],
         )
     except Invalid as error:
         problems = error.problems
-    except OperationalError:
-        problems = (
-            f"That took more than {finding.SECONDS} seconds, and was given up. Look for the beginning of a name or address, or in one newsletter.",
-        )
     number, is_exact = finding.count(actor=actor(), newsletter_id=newsletter_id)
     return page(
         "readers/index.html",
@@ -180,6 +184,7 @@ def _index(words: str) -> Response:
         number=number,
         is_exact=is_exact,
         states=STATES,
+        ticket=secrets.token_urlsafe(16),
         newsletters=newsletters.names(actor(), Permission.SEE_READERS),
     )
 
