@@ -84,19 +84,24 @@ def history(issue_id: int, *, actor: str) -> list[dict[str, Any]]:
         return [dict(row) for row in rows]
 
 
-def last_approved(issue_id: int, *, actor: str) -> str | None:
-    """The text that was approved last: of this issue, or else of the newsletter's issue before it. Raises NotFound, Forbidden."""
+def last_approved(issue_id: int, *, actor: str) -> dict[str, str] | None:
+    """Language → text that was approved last: of this issue, or else of the newsletter's issue before it. Raises NotFound,
+    Forbidden."""
     issue = editing.find(issue_id, actor=actor)
     with transaction() as tx:
-        found: str | None = tx.execute(
-            """SELECT v.source FROM approvals a JOIN issues i ON i.id = a.issue_id
+        found = (
+            tx.execute(
+                """SELECT v.source, v.versions FROM approvals a JOIN issues i ON i.id = a.issue_id
                JOIN issue_versions v ON v.issue_id = a.issue_id AND v.number = a.version
                WHERE a.decision = 'approved' AND i.newsletter_id = :newsletter AND a.issue_id <= :id
                ORDER BY a.issue_id = :id DESC, a.id DESC LIMIT 1""",
-            newsletter=issue["newsletter_id"],
-            id=issue_id,
-        ).scalar_one_or_none()
-    return found
+                newsletter=issue["newsletter_id"],
+                id=issue_id,
+            )
+            .mappings()
+            .one_or_none()
+        )
+    return None if found is None else editing.texts_of(dict(found))
 
 
 def waiting_for(actor: str) -> list[dict[str, Any]]:

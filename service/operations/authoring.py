@@ -35,7 +35,7 @@ from service.rendering.variants import Text
 from service.settings import current
 
 LARGEST_SOURCE = 2 * 1024 * 1024
-_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3}")
+LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3}")
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def read_versions(source: Source, paths: Mapping[str, Path]) -> Source:
     problems: list[str] = []
     versions: dict[str, Source] = {}
     for language, path in paths.items():
-        if not _LANGUAGE.fullmatch(language):
+        if not LANGUAGE.fullmatch(language):
             problems.append(f"“{language}” is no language; write its tag, such as de or zh-Hans.")
         try:
             versions[language] = read_source(path)

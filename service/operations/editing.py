@@ -22,16 +22,19 @@ from service.rendering.newsletter import Picture
 from service.rendering.variants import Text
 
 EDITABLE = ("draft", "approved")
+MAIN = ""
+"""In the place of a language: the issue's main text, in the newsletter's own."""
+_TOLD = {"added": "add a language", "taken-away": "take a language away"}
 FOLDED = "5 minutes"
 """Within it, the autosavings of one person become one version."""
 BLANK = 'Dear {{ first_name | default: "reader" }},\n\n'
 
 _FIND = """
-    SELECT i.*, w.name AS newsletter_name, w.slug AS newsletter FROM issues i JOIN newsletters w ON w.id = i.newsletter_id WHERE i.id = :id
+    SELECT i.*, w.name AS newsletter_name, w.slug AS newsletter, w.language AS newsletter_language FROM issues i JOIN newsletters w ON w.id = i.newsletter_id WHERE i.id = :id
 """
 
 _KEEP = """
-    UPDATE issues i SET source = :source, subject = :subject, problems = CAST(:problems AS jsonb), version = :number,
+    UPDATE issues i SET source = :source, versions = CAST(:versions AS jsonb), subject = :subject, problems = CAST(:problems AS jsonb), version = :number,
         content_hash = :hash, sender_name = w.sender_name, sender_address = w.sender_address, reply_to = w.reply_to,
         tracking_policy = w.tracking_policy, audience_hash = :audience_hash, state = 'draft', state_reason = CASE WHEN state = 'approved' THEN 'changed since it was approved' END
     FROM newsletters w WHERE w.id = :newsletter AND i.id = :id
@@ -80,9 +83,9 @@ def render_first(issue_id: int, markdown: str, *, actor: str) -> None:
     _save(issue_id, markdown, None, actor=actor, why="made")
 
 
-def save(issue_id: int, markdown: str, *, base: int, actor: str, why: str = "saved") -> Saved:
-    """Keep this text, which was begun from version `base`, as the present one. What another person changed meanwhile elsewhere
-    in it is kept too.
+def save(issue_id: int, markdown: str, *, base: int, actor: str, why: str = "saved", language: str = MAIN) -> Saved:
+    """Keep this text, which was begun from version `base`, as the present one in its `language`. What another person changed
+    meanwhile elsewhere in it is kept too.
 
     Raises Collision; Conflict once the issue is on its way; NotFound, Forbidden, and Invalid for what is no text at all.
     """
@@ -90,32 +93,51 @@ def save(issue_id: int, markdown: str, *, base: int, actor: str, why: str = "sav
         raise Invalid("This is no text, or more than 2 MB of it. Nothing was saved; take some of it out.")
     text = markdown.encode(errors="replace").decode()
     try:
-        return _save(issue_id, text, base, actor=actor, why=why)
+        return _save(issue_id, text, base, actor=actor, why=why, language=language)
     except _CollidesError:
-        raise Collision(_keep_aside(issue_id, text, actor)) from None
+        raise Collision(_keep_aside(issue_id, text, actor, language)) from None
 
 
-def _save(issue_id: int, markdown: str, base: int | None, *, actor: str, why: str) -> Saved:
+def put(issue_id: int, language: str, markdown: str | None, *, actor: str, why: str) -> Saved:
+    """Give the issue a text in another language, whatever was there, or, with None, take that language away. Raises Conflict,
+    NotFound, Forbidden."""
+    return _save(issue_id, markdown, None, actor=actor, why=why, language=language)
+
+
+def texts_of(issue: Mapping[str, Any]) -> dict[str, str]:
+    """Language → text of an issue or of a version of it; the main one is at MAIN."""
+    return {MAIN: issue["source"], **issue["versions"]}
+
+
+def _save(
+    issue_id: int, markdown: str | None, base: int | None, *, actor: str, why: str, language: str = MAIN
+) -> Saved:
     with transaction() as tx:
         issue = _found(tx, issue_id, actor, Permission.WRITE)
         _check_editable(issue)
-        merged = _merged(tx, issue, markdown, base)
+        present = texts_of(issue)
+        if base is not None and language not in present:
+            raise Conflict("Somebody took this language away meanwhile. Add it again to write on.")
+        merged = None if markdown is None else _merged(tx, issue, markdown, base, language)
         text = markdown if merged is None else merged
         newsletter = authoring.newsletter_of(tx, issue["newsletter_id"])
         fields = authoring.fields_of(tx, issue["newsletter_id"])
         pictures = pictures_of(tx, issue_id)
-    if merged is None and base is not None and text == issue["source"]:
+    if merged is None and base is not None and text == present[language]:
         return Saved(issue["version"], tuple(issue["problems"]))
-    made = _rendered(newsletter, text, issue["versions"], fields, pictures)
+    texts = {tag: one for tag, one in (present | {language: text}).items() if one is not None}
+    made = _rendered(newsletter, texts, fields, pictures)
     with transaction() as tx:
         now = _locked(tx, issue_id)
         _check_editable(now)
         if now["version"] != issue["version"]:
             return_to = None
         else:
-            return_to = _keep(tx, now, newsletter, text, made, actor=actor, why="merged" if merged is not None else why)
+            return_to = _keep(
+                tx, now, newsletter, texts, language, made, actor=actor, why="merged" if merged is not None else why
+            )
     if return_to is None:  # somebody was faster while this text was rendered
-        return _save(issue_id, markdown, base, actor=actor, why=why)
+        return _save(issue_id, markdown, base, actor=actor, why=why, language=language)
     return Saved(return_to, made.problems, merged is not None)
 
 
@@ -129,12 +151,13 @@ class _Made:
 
 def _rendered(
     newsletter: Mapping[str, Any],
-    markdown: str,
-    versions: Mapping[str, str],
+    written: Mapping[str, str],
     fields: frozenset[str],
     pictures: Mapping[str, Picture],
 ) -> _Made:
-    texts = {newsletter["language"]: Text(markdown, None)} | {tag: Text(text, None) for tag, text in versions.items()}
+    texts = {newsletter["language"]: Text(written[MAIN])} | {
+        tag: Text(text) for tag, text in sorted(written.items()) if tag != MAIN
+    }
 
     def picture(_language: str, name: str) -> Picture:
         if name not in pictures:
@@ -151,16 +174,19 @@ def _keep(
     tx: Transaction,
     issue: Mapping[str, Any],
     newsletter: Mapping[str, Any],
-    text: str,
+    texts: Mapping[str, str],
+    language: str,
     made: _Made,
     *,
     actor: str,
     why: str,
 ) -> int:
-    """Make this the issue's present text; its number. An approval was given to other words, and ends."""
+    """Make these the issue's present texts, of which that in `language` was changed; their number. An approval was given to other
+    words, and ends."""
+    text, versions = texts[MAIN], {tag: one for tag, one in texts.items() if tag != MAIN}
     number = int(issue["version"]) + (why != "made")
     if why == "autosaved":
-        _fold(tx, issue["id"], actor)
+        _fold(tx, issue["id"], actor, language, texts)
     first = made.variants[0].rendered if made.variants else None
     subject = (
         authoring.without_reader(first, first.subject)
@@ -171,6 +197,7 @@ def _keep(
         _KEEP,
         id=issue["id"],
         source=text,
+        versions=json.dumps(versions),
         subject=subject,
         problems=json.dumps(made.problems),
         number=number,
@@ -182,7 +209,9 @@ def _keep(
     if made.variants:
         tx.execute("DELETE FROM variants WHERE issue_id = :id", id=issue["id"])
         insert_variants(tx, issue["id"], made.variants)
-    remember(tx, issue["id"], number, text, issue["versions"], actor, why)
+    remember(tx, issue["id"], number, text, versions, actor, why)
+    if why in _TOLD:
+        audit(tx, actor, _TOLD[why], f"issue {issue['id']}", language=language)
     if issue["state"] == "approved":
         audit(tx, actor, "end the approval", f"issue {issue['id']}", why="the text was changed")
     return number
@@ -195,7 +224,7 @@ def remember(
     tx.execute(
         """INSERT INTO issue_versions (issue_id, number, source, versions, actor, why)
            VALUES (:issue, :number, :source, CAST(:versions AS jsonb), :actor, :why)
-           ON CONFLICT (issue_id, number) DO UPDATE SET source = excluded.source, actor = excluded.actor, why = excluded.why""",
+           ON CONFLICT (issue_id, number) DO UPDATE SET source = excluded.source, versions = excluded.versions, actor = excluded.actor, why = excluded.why""",
         issue=issue_id,
         number=number,
         source=text,
@@ -205,17 +234,25 @@ def remember(
     )
 
 
-def _fold(tx: Transaction, issue_id: int, actor: str) -> None:
-    """Take the last version away where it is this person's autosaving of a moment ago, and nobody else began from it."""
+def _fold(tx: Transaction, issue_id: int, actor: str, language: str, texts: Mapping[str, str]) -> None:
+    """Take the last version away where it is this person's autosaving of a moment ago in the same language, and nobody else began
+    from it: neither another person nor the same one in another language."""
+    others = {tag: one for tag, one in texts.items() if tag not in (language, MAIN)}
     tx.execute(
         """DELETE FROM issue_versions v WHERE v.issue_id = :issue AND v.why = 'autosaved' AND v.actor = :actor
              AND v.at > clock_timestamp() - CAST(:span AS interval)
              AND v.number = (SELECT max(number) FROM issue_versions WHERE issue_id = :issue)
+             AND NOT EXISTS (SELECT FROM issue_versions p WHERE p.issue_id = :issue AND p.number =
+                 (SELECT max(number) FROM issue_versions WHERE issue_id = :issue AND number < v.number)
+                 AND (p.versions - CAST(:language AS text) <> CAST(:others AS jsonb) OR (:language <> '' AND p.source <> :main)))
              AND NOT EXISTS (SELECT FROM issue_editors e WHERE e.issue_id = :issue AND 'operator ' || e.operator_id <> :actor
                  AND e.seen_at > clock_timestamp() - interval '1 hour')""",
         issue=issue_id,
         actor=actor,
         span=FOLDED,
+        language=language,
+        others=json.dumps(others),
+        main=texts[MAIN],
     )
 
 
@@ -223,27 +260,38 @@ class _CollidesError(Exception):
     """The same place was changed twice."""
 
 
-def _merged(tx: Transaction, issue: Mapping[str, Any], text: str, base: int | None) -> str | None:
-    """Both people's text where somebody else saved since `base`; None where nobody did."""
-    if base is None or base == issue["version"] or text == issue["source"]:
+def _merged(tx: Transaction, issue: Mapping[str, Any], text: str, base: int | None, language: str) -> str | None:
+    """Both people's text where somebody else saved this language since `base`; None where nobody did."""
+    if base is None or base == issue["version"] or text == texts_of(issue)[language]:
         return None
-    begun_from = tx.execute(
-        "SELECT source FROM issue_versions WHERE issue_id = :issue AND number = :base", issue=issue["id"], base=base
-    ).scalar_one_or_none()
-    found = None if begun_from is None else merge(begun_from, text, issue["source"])
+    row = (
+        tx.execute(
+            "SELECT source, versions FROM issue_versions WHERE issue_id = :issue AND number = :base",
+            issue=issue["id"],
+            base=base,
+        )
+        .mappings()
+        .one_or_none()
+    )
+    begun_from = None if row is None else texts_of(dict(row)).get(language)
+    if begun_from == texts_of(issue)[language]:
+        return None
+    found = None if begun_from is None else merge(begun_from, text, texts_of(issue)[language])
     if found is None:
         raise _CollidesError
     return found
 
 
-def _keep_aside(issue_id: int, text: str, actor: str) -> int:
+def _keep_aside(issue_id: int, text: str, actor: str, language: str) -> int:
     """Keep a text that could not be merged; its number, which is below nought: it never was the issue's present text."""
     with transaction() as tx:
         issue = _locked(tx, issue_id)
         number: int = tx.execute(
             "SELECT least(min(number), 0) - 1 FROM issue_versions WHERE issue_id = :id", id=issue_id
         ).scalar_one()
-        remember(tx, issue_id, number, text, issue["versions"], actor, "not-merged")
+        texts = texts_of(issue) | {language: text}
+        versions = {tag: one for tag, one in texts.items() if tag != MAIN}
+        remember(tx, issue_id, number, texts[MAIN], versions, actor, "not-merged")
     return number
 
 

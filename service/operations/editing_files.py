@@ -31,11 +31,11 @@ def suffix_of(name: str) -> str:
     return re.sub(r"[^.a-z0-9]", "", PurePosixPath(name.replace("\\", "/")).suffix.lower())[:12]
 
 
-def replace_text(issue_id: int, source: Source, *, base: int, actor: str) -> Saved:
-    """Make a file's text the issue's present one. Raises Conflict, NotFound, Forbidden."""
+def replace_text(issue_id: int, source: Source, *, base: int, actor: str, language: str = editing.MAIN) -> Saved:
+    """Make a file's text the issue's present one in a language. Raises Conflict, NotFound, Forbidden."""
     for name, content in source.pictures.items():
         add_picture(issue_id, name, content, actor=actor, keep_name=True)
-    return editing.save(issue_id, editing.titled(source), base=base, actor=actor, why="uploaded")
+    return editing.save(issue_id, editing.titled(source), base=base, actor=actor, why="uploaded", language=language)
 
 
 def add_picture(issue_id: int, name: str, content: bytes, *, actor: str, keep_name: bool = False) -> str:

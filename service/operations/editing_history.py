@@ -54,25 +54,33 @@ def listed(
         return [dict(row) for row in rows]
 
 
-def versions(issue_id: int, *, actor: str) -> list[dict[str, Any]]:
-    """All versions, the newest first, with who made each. Raises NotFound."""
+def versions(issue_id: int, *, actor: str, language: str = editing.MAIN) -> list[dict[str, Any]]:
+    """The versions in which the text of a language was changed, the newest first, with who made each. Raises NotFound."""
     editing.find(issue_id, actor=actor)
     with transaction() as tx:
         rows = tx.execute(
-            """SELECT v.number, v.why, v.at, v.actor, coalesce(o.name, v.actor) AS name, length(v.source) AS characters
-               FROM issue_versions v LEFT JOIN operators o ON v.actor = 'operator ' || o.id
-               WHERE v.issue_id = :id ORDER BY v.at DESC, v.number DESC LIMIT 500""",
+            """SELECT v.number, v.why, v.at, v.actor, coalesce(o.name, v.actor) AS name, length(v.text) AS characters
+               FROM (SELECT x.*, lag(x.text) OVER (ORDER BY x.at, x.number) AS before FROM (
+                   SELECT *, CASE WHEN :language = '' THEN source ELSE versions ->> :language END AS text
+                   FROM issue_versions WHERE issue_id = :id) x) v LEFT JOIN operators o ON v.actor = 'operator ' || o.id
+               WHERE v.text IS NOT NULL AND (v.text IS DISTINCT FROM v.before OR (:language = '' AND v.versions = '{}'))
+               ORDER BY v.at DESC, v.number DESC LIMIT 500""",
             id=issue_id,
+            language=language,
         ).mappings()
         return [dict(row) for row in rows]
 
 
-def text_of(issue_id: int, number: int, *, actor: str) -> str:
-    """The text of one version. Raises NotFound."""
+def text_of(issue_id: int, number: int, *, actor: str, language: str = editing.MAIN) -> str:
+    """The text of one version in a language. Raises NotFound, also where the language was not there yet."""
     editing.find(issue_id, actor=actor)
     with transaction() as tx:
         found = tx.execute(
-            "SELECT source FROM issue_versions WHERE issue_id = :id AND number = :number", id=issue_id, number=number
+            """SELECT CASE WHEN :language = '' THEN source ELSE versions ->> :language END FROM issue_versions
+               WHERE issue_id = :id AND number = :number""",
+            id=issue_id,
+            number=number,
+            language=language,
         ).scalar_one_or_none()
     if found is None:
         raise NotFound("There is no such version of this issue.")
@@ -107,11 +115,14 @@ def compare(before: str, after: str, around: int = 2) -> list[Line]:
     return found
 
 
-def restore(issue_id: int, number: int, *, actor: str) -> Saved:
-    """Make a former text the present one, as a new version. Raises NotFound, Conflict, Forbidden."""
-    text = text_of(issue_id, number, actor=actor)
+def restore(issue_id: int, number: int, *, actor: str, language: str = editing.MAIN) -> Saved:
+    """Make a former text of a language the present one, as a new version; also where the language was taken away since. Raises
+    NotFound, Conflict, Forbidden."""
+    text = text_of(issue_id, number, actor=actor, language=language)
     present = editing.find(issue_id, actor=actor, permission=Permission.WRITE)
-    return editing.save(issue_id, text, base=present["version"], actor=actor, why="restored")
+    if language not in editing.texts_of(present):
+        return editing.put(issue_id, language, text, actor=actor, why="restored")
+    return editing.save(issue_id, text, base=present["version"], actor=actor, why="restored", language=language)
 
 
 def duplicate(issue_id: int, *, actor: str) -> int:

@@ -193,7 +193,7 @@ class RowReader:
             return ""
         if len(tag) > 35 or not _LANGUAGE.fullmatch(tag):
             raise RowError(f"language is {_shown(cells[place].strip())}; write a tag such as en, de-CH or zh-Hant.")
-        return _canonical(tag)
+        return canonical(tag)
 
     def _tracking(self, cells: list[str]) -> bool | None:
         """Whether the reader agreed (True) or objected (False) to tracking; None when we don't know."""
@@ -222,7 +222,7 @@ def _clean(cell: str, name: str, maximum: int) -> str:
     return text
 
 
-def _canonical(tag: str) -> str:
+def canonical(tag: str) -> str:
     """BCP 47's usual spelling: zh-Hant-TW."""
     first, *rest = tag.split("-")
     return "-".join(

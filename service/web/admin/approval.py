@@ -1,10 +1,14 @@
 """Another person's yes."""
 
+from collections.abc import Mapping
+
 from flask import Blueprint, Response, request
 
 from service.domain.permissions import Permission
 from service.errors import Conflict, Invalid
-from service.operations import approving, editing, editing_history, newsletter_settings
+from service.languages import name_language
+from service.operations import approving, editing, editing_history, looking, newsletter_settings
+from service.operations.editing_history import Line
 from service.web.admin import gate
 from service.web.admin.frame import actor, back, page
 
@@ -49,6 +53,14 @@ def refuse(issue_id: int) -> Response:
     return back(".show", "Refused. Whoever wrote it reads your reason.", issue_id=issue_id)
 
 
+def _changed(before: Mapping[str, str], now: Mapping[str, str]) -> list[tuple[str, list[Line]]]:
+    """What differs in each language that was changed, added or taken away; the main text's name is empty."""
+    compared = [
+        (tag, editing_history.compare(before.get(tag, ""), now.get(tag, ""))) for tag in dict.fromkeys([*now, *before])
+    ]
+    return [(name_language(tag, "en") if tag else "", lines) for tag, lines in compared if lines]
+
+
 def _show(issue_id: int, status: int = 200, problems: tuple[str, ...] = ()) -> Response:
     issue = editing.find(issue_id, actor=actor())
     before = approving.last_approved(issue_id, actor=actor())
@@ -58,7 +70,8 @@ def _show(issue_id: int, status: int = 200, problems: tuple[str, ...] = ()) -> R
         issue=issue,
         problems=problems,
         said=approving.history(issue_id, actor=actor()),
-        lines=None if before is None else editing_history.compare(before, issue["source"]),
+        changed=None if before is None else _changed(before, editing.texts_of(issue)),
+        variants=looking.variants(issue_id, actor=actor()),
         needs_approval=newsletter_settings.show(issue["newsletter"], actor=actor(), most=0)["needs_approval"],
         may_approve=actor().may(Permission.APPROVE, issue["newsletter_id"]),
         may_ask=actor().may(Permission.WRITE, issue["newsletter_id"]),

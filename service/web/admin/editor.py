@@ -8,38 +8,27 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request, url_for
 
 from service.domain.permissions import Permission
-from service.errors import BroadsheetError, Conflict, Invalid, RetryLater
-from service.operations import editing, editing_files, editing_history, looking
+from service.errors import BroadsheetError, Conflict, Invalid, NotFound, RetryLater
+from service.languages import name_language
+from service.operations import editing, editing_files, editing_history, editing_languages, looking
 from service.operations.editing import Collision
 from service.rendering import front_matter
-from service.rendering.front_matter import Parts
 from service.web.admin import gate, issues
+from service.web.admin.editor_lines import Open
 from service.web.admin.frame import actor, back, clock, fragment, framed, operator, page
 
 blueprint = Blueprint("admin_editor", __name__, url_prefix=f"{gate.PREFIX}/issues/<int:issue_id>")
 
+OFTEN = ("de", "en", "es", "fr", "it", "ja", "nl", "pl", "pt", "zh-Hans", "zh-Hant")
+"""Languages that are offered; any other can be typed."""
 LARGEST_TEXT = 8 * 1024 * 1024
 """Bytes of a form that saves: the largest text that is kept, each letter written as three escapes."""
-_LINE = re.compile(r"\bline (\d+)")
-"""The policy of a mail that is shown: it looks as in an inbox, and runs and loads nothing."""
 
 
 @blueprint.get("/write")
 def show(issue_id: int) -> Response:
     """The text, and the mail beside it."""
-    issue = editing.find(issue_id, actor=actor())
-    parts = front_matter.split(issue["source"])
-    may_write = actor().may(Permission.WRITE, issue["newsletter_id"]) and issue["state"] in editing.EDITABLE
-    return page(
-        "editor/show.html",
-        issue=issue,
-        parts=parts,
-        may_write=may_write,
-        problems=[_shifted(one, parts) for one in issue["problems"]],
-        variants=looking.variants(issue_id, actor=actor()),
-        fields=sorted(editing.fields_of(issue_id, actor=actor())),
-        tab="write",
-    )
+    return _show(issue_id)
 
 
 @blueprint.post("/write")
@@ -47,17 +36,26 @@ def show(issue_id: int) -> Response:
 def save(issue_id: int) -> Response:
     """Keep the text. A script gets JSON, a form the page."""
     given = request.form
-    before = front_matter.split(editing.find(issue_id, actor=actor())["source"])
+    issue = editing.find(issue_id, actor=actor())
+    language = _language(issue)
+    before = front_matter.split(editing.texts_of(issue)[language])
     text = front_matter.join(given.get("subject", ""), given.get("preheader", ""), given.get("body", ""), before.others)
     base = int(given["base"]) if given.get("base", "").isdecimal() else 0
     by_script = request.accept_mimetypes.best == "application/json"
     try:
         saved = editing.save(
-            issue_id, text, base=base, actor=actor(), why="autosaved" if given.get("auto") else "saved"
+            issue_id,
+            text,
+            base=base,
+            actor=actor(),
+            why="autosaved" if given.get("auto") else "saved",
+            language=language,
         )
     except Collision as error:
-        where = url_for(".version", issue_id=issue_id, number=error.number)
-        return _told(409, str(error), where) if by_script else back(".version", issue_id=issue_id, number=error.number)
+        where = url_for(".version", issue_id=issue_id, number=error.number, language=language or None)
+        if by_script:
+            return _told(409, str(error), where)
+        return back(".version", issue_id=issue_id, number=error.number, language=language or None)
     except (Invalid, Conflict) as error:
         if by_script:
             return _told(422, str(error), "")
@@ -67,8 +65,9 @@ def save(issue_id: int) -> Response:
             ".show",
             "Saved." if not saved.merged else "Saved, with what somebody else changed meanwhile.",
             issue_id=issue_id,
+            language=language or None,
         )
-    return _saved(issue_id, saved.merged)
+    return _saved(issue_id, language, saved.merged)
 
 
 @blueprint.get("/mail")
@@ -100,12 +99,16 @@ def mail(issue_id: int) -> Response:
 def preflight(issue_id: int) -> Response:
     """What is to be mended, for its place beside the text. With `network=yes` links and domains are asked, too."""
     issue = editing.find(issue_id, actor=actor())
-    parts = front_matter.split(issue["source"])
+    language = _language(issue)
+    lines = _open(issue, language)
     report = looking.check(issue_id, actor=actor(), network=request.args.get("network") == "yes")
-    found = [(one, _shifted(one.where, parts), _line_of(_shifted(one.where, parts))) for one in report.findings]
-    problems = [(_shifted(one, parts), _line_of(_shifted(one, parts))) for one in issue["problems"]]
     return fragment(
-        "editor/preflight.html", issue=issue, found=found, problems=problems, asked_network=request.args.get("network")
+        "editor/preflight.html",
+        issue=issue,
+        language=language,
+        found=[(one, *lines.finding(one.where)) for one in report.findings],
+        problems=[lines.problem(one) for one in issue["problems"]],
+        asked_network=request.args.get("network"),
     )
 
 
@@ -134,21 +137,44 @@ def add_picture(issue_id: int) -> Response:
 @gate.takes(issues.LARGEST_FILE)
 def replace_text(issue_id: int) -> Response:
     """Another text from a file; the one before stays a version."""
-    before = editing.find(issue_id, actor=actor(), permission=Permission.WRITE)["version"]
+    issue = editing.find(issue_id, actor=actor(), permission=Permission.WRITE)
+    before, language = issue["version"], _language(issue)
     sent = request.files.get("file")
     if sent is None or not sent.filename:
-        return back(".show", "Choose a file first.", issue_id=issue_id)
+        return back(".show", "Choose a file first.", issue_id=issue_id, language=language or None)
     with TemporaryDirectory() as folder:
         path = Path(folder) / f"file{editing_files.suffix_of(sent.filename)}"
         sent.save(path)
         source, told = editing_files.read(path, sent.filename)
-        editing_files.replace_text(issue_id, source, base=before, actor=actor())
+        editing_files.replace_text(issue_id, source, base=before, actor=actor(), language=language)
     words = (
         f"The text is now that of {sent.filename}. {len(told)} things in it were not taken as they were."
         if told
         else f"The text is now that of {sent.filename}."
     )
-    return back(".show", words, undo=(url_for(".restore", issue_id=issue_id, number=before), {}), issue_id=issue_id)
+    again = (url_for(".restore", issue_id=issue_id, number=before), {"language": language})
+    return back(".show", words, undo=again, issue_id=issue_id, language=language or None)
+
+
+@blueprint.post("/languages")
+def add_language(issue_id: int) -> Response:
+    """The same issue in another language, which begins as a copy of the main text."""
+    try:
+        language = editing_languages.add(issue_id, request.form.get("tag", ""), actor=actor())
+    except Invalid as error:
+        return _show(issue_id, 422, error.problems)
+    words = f"Added. It begins as a copy of the main text: write it in {name_language(language, 'en')} now."
+    return back(".show", words, issue_id=issue_id, language=language)
+
+
+@blueprint.post("/languages/remove")
+def remove_language(issue_id: int) -> Response:
+    """Take a language away; the notice can put it back."""
+    language = request.form.get("language", "")
+    number = editing_languages.remove(issue_id, language, actor=actor())
+    again = (url_for(".restore", issue_id=issue_id, number=number), {"language": language})
+    words = f"{name_language(language, 'en')} is taken away: its readers get the main text."
+    return back(".show", words, undo=again, issue_id=issue_id)
 
 
 @blueprint.post("/test")
@@ -163,12 +189,14 @@ def send_test(issue_id: int) -> Response:
             422,
             issue=editing.find(issue_id, actor=actor()),
             problems=str(error).split("\n"),
+            variant=request.form.get("variant"),
             addresses=request.form.get("addresses", ""),
         )
     return fragment(
         "editor/test.html",
         issue=editing.find(issue_id, actor=actor()),
         sent=sent,
+        variant=request.form.get("variant"),
         addresses=request.form.get("addresses", ""),
     )
 
@@ -176,40 +204,98 @@ def send_test(issue_id: int) -> Response:
 @blueprint.get("/versions")
 def versions(issue_id: int) -> Response:
     """What the text was before."""
-    found = editing_history.versions(issue_id, actor=actor())
-    return page("editor/versions.html", issue=editing.find(issue_id, actor=actor()), versions=found, tab="write")
+    issue = editing.find(issue_id, actor=actor())
+    language = _language(issue)
+    found = editing_history.versions(issue_id, actor=actor(), language=language)
+    return page(
+        "editor/versions.html", issue=issue, versions=found, language=language, name=_name(language), tab="write"
+    )
 
 
 @blueprint.get("/versions/<int(signed=True):number>")
 def version(issue_id: int, number: int) -> Response:
     """One version beside the present text."""
     issue = editing.find(issue_id, actor=actor())
-    text = editing_history.text_of(issue_id, number, actor=actor())
-    lines = editing_history.compare(text, issue["source"])
-    about = next((one for one in editing_history.versions(issue_id, actor=actor()) if one["number"] == number), None)
-    return page("editor/version.html", issue=issue, number=number, lines=lines, text=text, about=about, tab="write")
+    language = _language(issue)
+    text = editing_history.text_of(issue_id, number, actor=actor(), language=language)
+    lines = editing_history.compare(text, editing.texts_of(issue)[language])
+    all_of_it = editing_history.versions(issue_id, actor=actor(), language=language)
+    about = next((one for one in all_of_it if one["number"] == number), None)
+    return page(
+        "editor/version.html",
+        issue=issue,
+        number=number,
+        lines=lines,
+        text=text,
+        about=about,
+        language=language,
+        tab="write",
+    )
 
 
 @blueprint.post("/versions/<int(signed=True):number>/restore")
 def restore(issue_id: int, number: int) -> Response:
     """That text again, as the newest version."""
+    language = request.form.get("language", editing.MAIN)
     before = editing.find(issue_id, actor=actor())["version"]
-    editing_history.restore(issue_id, number, actor=actor())
+    editing_history.restore(issue_id, number, actor=actor(), language=language)
+    again = (url_for(".restore", issue_id=issue_id, number=before), {"language": language})
     return back(
-        ".show",
-        "That text is the present one again.",
-        undo=(url_for(".restore", issue_id=issue_id, number=before), {}),
-        issue_id=issue_id,
+        ".show", "That text is the present one again.", undo=again, issue_id=issue_id, language=language or None
     )
 
 
-def _saved(issue_id: int, merged: bool) -> Response:
+def _language(issue: dict[str, Any]) -> str:
+    """The language that is asked for, MAIN for the newsletter's own. Raises NotFound."""
+    asked = request.values.get("language", editing.MAIN)
+    if asked == issue["newsletter_language"]:
+        return editing.MAIN
+    if asked not in editing.texts_of(issue):
+        raise NotFound("The issue has no text in this language.")
+    return asked
+
+
+def _open(issue: dict[str, Any], language: str) -> Open:
+    own = issue["newsletter_language"]
+    texts = {tag or own: text for tag, text in editing.texts_of(issue).items()}
+    return Open(texts, language or own)
+
+
+def _name(language: str) -> str:
+    return name_language(language, "en") if language else ""
+
+
+def _show(issue_id: int, status: int = 200, language_problems: tuple[str, ...] = ()) -> Response:
     issue = editing.find(issue_id, actor=actor())
-    parts = front_matter.split(issue["source"])
+    language = editing.MAIN if language_problems else _language(issue)
+    parts = front_matter.split(editing.texts_of(issue)[language])
+    variants = looking.variants(issue_id, actor=actor())
+    own = language or issue["newsletter_language"]
+    return page(
+        "editor/show.html",
+        status,
+        issue=issue,
+        parts=parts,
+        may_write=actor().may(Permission.WRITE, issue["newsletter_id"]) and issue["state"] in editing.EDITABLE,
+        language=language,
+        languages=[(tag, name_language(tag or issue["newsletter_language"], "en")) for tag in editing.texts_of(issue)],
+        language_problems=language_problems,
+        known=[(tag, name_language(tag, "en")) for tag in OFTEN],
+        variants=variants,
+        variant=next((one for one in variants if one == own or one.startswith((f"{own}/", f"{own} ("))), None),
+        fields=sorted(editing.fields_of(issue_id, actor=actor())),
+        tab="write",
+    )
+
+
+def _saved(issue_id: int, language: str, merged: bool) -> Response:
+    issue = editing.find(issue_id, actor=actor())
+    lines = _open(issue, language)
+    parts = front_matter.split(lines.texts[lines.language])
     told: dict[str, Any] = {
         "number": issue["version"],
-        "at": clock(editing_history.versions(issue_id, actor=actor())[0]["at"]),
-        "problems": [_shifted(one, parts) for one in issue["problems"]],
+        "at": clock(editing_history.versions(issue_id, actor=actor(), language=language)[0]["at"]),
+        "problems": [lines.problem(one)[0] for one in issue["problems"]],
         "heading": issue["subject"],
     }
     if merged:
@@ -221,21 +307,6 @@ def _told(status: int, text: str, where: str) -> Response:
     response = jsonify(error=text, where=where)
     response.status_code = status
     return response
-
-
-def _shifted(text: str, parts: Parts) -> str:
-    """Lines as the author sees them: without the head of the file, which stands in fields of its own."""
-    return _LINE.sub(
-        lambda found: (
-            f"line {int(found[1]) - parts.before}" if int(found[1]) > parts.before else "the subject or preview text"
-        ),
-        text,
-    )
-
-
-def _line_of(text: str) -> int | None:
-    found = _LINE.search(text)
-    return int(found[1]) if found else None
 
 
 def _escaped(text: str) -> str:
