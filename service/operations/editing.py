@@ -210,11 +210,16 @@ def _keep(
         tx.execute("DELETE FROM variants WHERE issue_id = :id", id=issue["id"])
         insert_variants(tx, issue["id"], made.variants)
     remember(tx, issue["id"], number, text, versions, actor, why)
+    _tell(tx, issue, actor, why, language)
+    return number
+
+
+def _tell(tx: Transaction, issue: Mapping[str, Any], actor: str, why: str, language: str) -> None:
+    """Write down what a saving did beside changing words."""
     if why in _TOLD:
         audit(tx, actor, _TOLD[why], f"issue {issue['id']}", language=language)
     if issue["state"] == "approved":
         audit(tx, actor, "end the approval", f"issue {issue['id']}", why="the text was changed")
-    return number
 
 
 def remember(
