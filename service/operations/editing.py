@@ -187,18 +187,12 @@ def _keep(
     number = int(issue["version"]) + (why != "made")
     if why == "autosaved":
         _fold(tx, issue["id"], actor, language, texts)
-    first = made.variants[0].rendered if made.variants else None
-    subject = (
-        authoring.without_reader(first, first.subject)
-        if first
-        else front_matter.split(text).subject or issue["subject"]
-    )
     tx.execute(
         _KEEP,
         id=issue["id"],
         source=text,
         versions=json.dumps(versions),
-        subject=subject,
+        subject=_subject(issue, text, made),
         problems=json.dumps(made.problems),
         number=number,
         hash=content_hash(newsletter, made.variants) if made.variants else hashlib.sha256(text.encode()).digest(),
@@ -212,6 +206,14 @@ def _keep(
     remember(tx, issue["id"], number, text, versions, actor, why)
     _tell(tx, issue, actor, why, language)
     return number
+
+
+def _subject(issue: Mapping[str, Any], text: str, made: _Made) -> str:
+    """What the issue is called: the subject as rendered, else as written, else as it was."""
+    if made.variants:
+        first = made.variants[0].rendered
+        return authoring.without_reader(first, first.subject)
+    return str(front_matter.split(text).subject or issue["subject"])
 
 
 def _tell(tx: Transaction, issue: Mapping[str, Any], actor: str, why: str, language: str) -> None:
