@@ -166,6 +166,7 @@ def choose(upload_id: int, meanings: Mapping[int, str], choices: Mapping[str, An
             columns=json.dumps({str(place): name for place, name in meanings.items()}),
             choices=json.dumps(dict(choices), default=str),
         )
+        audit(tx, actor, "match columns", f"upload {upload_id}")
         tx.enqueue(queue.LOOK_AT_UPLOAD, upload_id)
 
 
