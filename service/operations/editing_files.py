@@ -8,6 +8,7 @@ from service.db import transaction
 from service.domain.permissions import Permission
 from service.errors import Invalid
 from service.operations import authoring, editing
+from service.operations.auditing import audit
 from service.operations.authoring import Source
 from service.operations.editing import Saved
 from service.rendering.newsletter import Picture
@@ -48,6 +49,7 @@ def add_picture(issue_id: int, name: str, content: bytes, *, actor: str, keep_na
             raise Invalid(f"An issue may have {MOST_PICTURES} pictures. This one has them already.")
         called = name if keep_name else _free(_tidied(name), picture, known)
         authoring.keep_picture(tx, issue_id, called, picture)
+        audit(tx, actor, "add a picture", f"issue {issue_id}")
     return called
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from xlsxwriter import Workbook
 
-_BEGINS_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_BEGINS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""The last four are the wide forms of the first: spreadsheets in East Asian languages take them for the same."""
 _SHEET_ROWS = 1_048_575
 """Rows below the heading of one sheet (Microsoft, “Excel specifications and limits”)."""
 _CELL = 32_767

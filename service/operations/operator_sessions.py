@@ -10,6 +10,7 @@ from typing import Any
 
 from service.db import Transaction, transaction
 from service.domain.permissions import Actor
+from service.operations.auditing import audit
 
 IDLE = timedelta(hours=12)
 LASTS = timedelta(days=14)
@@ -87,10 +88,11 @@ def find(token: str) -> SignedIn | None:
     )
 
 
-def end(session_id: int) -> None:
-    """Sign out at one browser."""
+def end(who: SignedIn) -> None:
+    """Sign out at this browser."""
     with transaction() as tx:
-        close(tx, session_id)
+        close(tx, who.session_id)
+        audit(tx, who.actor, "sign out", f"operator {who.operator_id}")
 
 
 def close(tx: Transaction, session_id: int) -> None:
@@ -129,12 +131,15 @@ def end_ones_own(who: SignedIn, session_id: int | None) -> int:
     """Sign out at another of one's browsers; None: at all others. How many that were."""
     with transaction() as tx:
         if session_id is None:
-            return close_all(tx, who.operator_id, but=who.session_id)
-        return tx.execute(
-            "UPDATE operator_sessions SET ended_at = clock_timestamp() WHERE id = :id AND operator_id = :who AND ended_at IS NULL",
-            id=session_id,
-            who=who.operator_id,
-        ).rowcount
+            ended = close_all(tx, who.operator_id, but=who.session_id)
+        else:
+            ended = tx.execute(
+                "UPDATE operator_sessions SET ended_at = clock_timestamp() WHERE id = :id AND operator_id = :who AND ended_at IS NULL",
+                id=session_id,
+                who=who.operator_id,
+            ).rowcount
+        audit(tx, who.actor, "sign out elsewhere", f"operator {who.operator_id}", browsers=ended)
+        return ended
 
 
 def actor_of(operator_id: int, role: str | None, memberships: Mapping[str, str]) -> Actor:

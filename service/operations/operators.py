@@ -12,7 +12,7 @@ from service.db import Transaction, transaction
 from service.domain.addresses import AddressError, normalise
 from service.domain.permissions import ROLES, Permission
 from service.errors import Conflict, Invalid, NotFound
-from service.operations import operator_sessions, passwords
+from service.operations import operator_sessions, passwords, signing_in
 from service.operations.auditing import audit
 from service.operations.operator_sessions import SignedIn
 from service.operations.permitting import require
@@ -149,11 +149,8 @@ def change_own(who: SignedIn, *, name: str, time_zone: str) -> None:
 
 
 def change_password(who: SignedIn, *, old: str, new: str) -> None:
-    """One's own password; every other browser is signed out. Raises Invalid."""
-    with transaction() as tx:
-        kept = tx.execute("SELECT password_hash FROM operators WHERE id = :id", id=who.operator_id).scalar_one()
-    if not passwords.is_right(kept or passwords.NOBODYS, old):
-        raise Invalid("The present password is wrong.")
+    """One's own password; every other browser is signed out. Raises Invalid, and TooManyTries."""
+    _check_own(who, old, "The present password is wrong.")
     if problems := passwords.problems(new, who.address, who.name):
         raise Invalid(*problems)
     with transaction() as tx:
@@ -165,13 +162,21 @@ def change_password(who: SignedIn, *, old: str, new: str) -> None:
 
 
 def prove(who: SignedIn, password: str) -> None:
-    """Prove once more who is at this browser. Raises Invalid."""
-    with transaction() as tx:
-        kept = tx.execute("SELECT password_hash FROM operators WHERE id = :id", id=who.operator_id).scalar_one()
-    if not passwords.is_right(kept or passwords.NOBODYS, password):
-        raise Invalid("The password is wrong.")
+    """Prove once more who is at this browser. Raises Invalid, and TooManyTries."""
+    _check_own(who, password, "The password is wrong.")
     with transaction() as tx:
         tx.execute("UPDATE operator_sessions SET proved_at = clock_timestamp() WHERE id = :id", id=who.session_id)
+
+
+def _check_own(who: SignedIn, password: str, told: str) -> None:
+    """A browser that was left open must not be the place to find the password out."""
+    account, place = signing_in.key_of("proof", who.operator_id), f"session {who.session_id}"
+    with transaction() as tx:
+        signing_in.make_wait(tx, account, place)
+        kept = tx.execute("SELECT password_hash FROM operators WHERE id = :id", id=who.operator_id).scalar_one()
+    if not kept or not passwords.is_right(kept, password):
+        signing_in.note_failure(account, place)
+        raise Invalid(told)
 
 
 def check_zone(name: str) -> str:

@@ -11,7 +11,7 @@ from service.db import Transaction, transaction
 from service.domain.addresses import AddressError
 from service.domain.permissions import Permission
 from service.domain.personalisation import READER_FIELDS
-from service.errors import Conflict, Invalid, NotFound
+from service.errors import Conflict, Forbidden, Invalid, NotFound
 from service.operations import changing_address, erasing, pausing, proving, reader_data, suppressing, tagging
 from service.operations.auditing import audit
 from service.operations.permitting import require, within
@@ -169,9 +169,15 @@ def unsubscribe(subscription_id: int, *, reason: str, actor: str) -> None:
 
 
 def suppress(subscriber_id: int, *, reason: str, actor: str) -> None:
-    """Never write to this address again, whatever anybody imports. Raises Invalid without a reason, NotFound, Forbidden."""
+    """Never write to this address again, whatever anybody imports. Raises Invalid without a reason, NotFound, and Forbidden to
+    whoever may not change readers in all newsletters: nothing is sent to a suppressed address by any of them."""
     with transaction() as tx:
         row = _found(tx, subscriber_id, actor, Permission.CHANGE_READERS)
+    if within(actor, Permission.CHANGE_READERS) is not None:
+        raise Forbidden(
+            "A suppressed address gets nothing from any newsletter. End their subscriptions to yours, or ask somebody who may "
+            "change readers in all newsletters."
+        )
     _need(reason, "Say why the address is never to be written to: it is kept.")
     suppressing.suppress_addresses([row["address"]], reason=reason.strip(), actor=actor)
 

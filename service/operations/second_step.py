@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from service.db import Transaction, transaction
 from service.domain.permissions import Permission
 from service.errors import Conflict, Invalid
+from service.operations import operator_sessions
 from service.operations.auditing import audit
 from service.operations.permitting import require
 from service.settings import current
@@ -46,9 +47,9 @@ def uri_of(secret: str, address: str) -> str:
     return pyotp.TOTP(secret).provisioning_uri(name=address, issuer_name="Broadsheet")
 
 
-def turn_on(operator_id: int, *, secret: str, code: str, actor: str) -> list[str]:
-    """Ask for a code at every sign-in from now on; ten recovery codes, which are not shown again. Raises Invalid for a wrong
-    code."""
+def turn_on(operator_id: int, *, secret: str, code: str, actor: str, here: int | None = None) -> list[str]:
+    """Ask for a code at every sign-in from now on; ten recovery codes, which are not shown again. Every browser but the session
+    `here` is signed out: whoever came in without a code does not stay. Raises Invalid for a wrong code."""
     step = _step_of(secret, code)
     if step is None:
         raise Invalid(WRONG)
@@ -60,6 +61,7 @@ def turn_on(operator_id: int, *, secret: str, code: str, actor: str) -> list[str
             step=step,
         )
         codes = _new_codes(tx, operator_id)
+        operator_sessions.close_all(tx, operator_id, but=here)
         audit(tx, actor, "turn on the second step", f"operator {operator_id}")
     return codes
 

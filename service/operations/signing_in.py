@@ -68,22 +68,30 @@ def account_of(kind: str, typed: str) -> tuple[str, bytes]:
     return known_as, hmac.new(current().address_key, f"{kind}:{known_as}".encode(), hashlib.sha256).digest()
 
 
+def key_of(kind: str, operator_id: int) -> bytes:
+    """The key by which attempts of this kind are counted of somebody whose password is known to be right, or was."""
+    return hmac.new(current().address_key, f"{kind}:{operator_id}".encode(), hashlib.sha256).digest()
+
+
 def take_second_step(waiting: SignedIn, code: str, *, origin: Mapping[str, str]) -> str:
     """The second step of a session that awaits it: another session takes its place, whose cookie's content is returned. Raises
     Invalid, and TooManyTries."""
-    account = hmac.new(current().address_key, b"step:" + str(waiting.operator_id).encode(), hashlib.sha256).digest()
+    account = key_of("step", waiting.operator_id)
     with transaction() as tx:
+        # One attempt after the other: many at once would all be made before the first of them is counted.
+        tx.execute("SELECT FROM operators WHERE id = :id FOR UPDATE", id=waiting.operator_id)
         make_wait(tx, account, origin["network"])
         right = second_step.check(tx, waiting.operator_id, code)
         if right:
             operator_sessions.close(tx, waiting.session_id)
             audit(tx, waiting.actor, "sign in", f"operator {waiting.operator_id}", **origin)
             return operator_sessions.begin(tx, waiting.operator_id, origin)
-    note_failure(account, origin["network"])
+        count_failure(tx, account, origin["network"])
     raise Invalid(second_step.WRONG)
 
 
 def make_wait(tx: Transaction, account: bytes, network: str) -> None:
+    """Let nobody try who failed too often a moment ago. Raises TooManyTries."""
     failed = tx.execute(_FAILED, account=account, network=network, span=SPAN).one()
     if failed.network >= TRIES_PER_NETWORK or failed.account >= TRIES_PER_ACCOUNT:
         raise TooManyTries("Too many attempts. Wait a quarter of an hour, then try again.")
@@ -95,10 +103,16 @@ def make_wait(tx: Transaction, account: bytes, network: str) -> None:
 
 
 def note_failure(account: bytes, network: str) -> None:
+    """Count an attempt that failed, whatever becomes of everything else."""
     with transaction() as tx:
-        tx.execute(
-            "INSERT INTO sign_in_failures (account_key, network) VALUES (:account, :network)",
-            account=account,
-            network=network,
-        )
-        tx.execute("DELETE FROM sign_in_failures WHERE at < statement_timestamp() - interval '1 day'")
+        count_failure(tx, account, network)
+
+
+def count_failure(tx: Transaction, account: bytes, network: str) -> None:
+    """The same, within what else is being done."""
+    tx.execute(
+        "INSERT INTO sign_in_failures (account_key, network) VALUES (:account, :network)",
+        account=account,
+        network=network,
+    )
+    tx.execute("DELETE FROM sign_in_failures WHERE at < statement_timestamp() - interval '1 day'")

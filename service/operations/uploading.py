@@ -64,6 +64,7 @@ def receive(newsletter_id: int, name: str, content: Any, *, actor: str) -> int:
             name=name[-200:].replace("\x00", "") or "pasted rows",
             path=str(path),
         ).scalar_one()
+        audit(tx, actor, "upload", f"upload {made}", newsletter=newsletter_id, bytes=size)
     return made
 
 
@@ -165,6 +166,7 @@ def choose(upload_id: int, meanings: Mapping[int, str], choices: Mapping[str, An
             columns=json.dumps({str(place): name for place, name in meanings.items()}),
             choices=json.dumps(dict(choices), default=str),
         )
+        audit(tx, actor, "match columns", f"upload {upload_id}")
         tx.enqueue(queue.LOOK_AT_UPLOAD, upload_id)
 
 
@@ -183,6 +185,7 @@ def start(upload_id: int, *, actor: str, typed: str = "") -> None:
         tx.execute(
             "UPDATE uploads SET state = 'running', rows_read = 0, lease_until = NULL WHERE id = :id", id=upload_id
         )
+        audit(tx, actor, "start an import", f"upload {upload_id}")
         tx.enqueue(queue.LOOK_AT_UPLOAD, upload_id)
 
 
@@ -193,6 +196,7 @@ def drop(upload_id: int, *, actor: str) -> None:
         if upload["state"] in ("running", "done", "undone"):
             raise Conflict("This import runs or is done; it cannot be dropped.")
         tx.execute("DELETE FROM uploads WHERE id = :id", id=upload_id)
+        audit(tx, actor, "drop", f"upload {upload_id}")
     Path(upload["path"]).unlink(missing_ok=True)
 
 

@@ -8,6 +8,7 @@ from flask import Blueprint, Response, make_response, redirect, request
 
 from service.errors import Conflict, Invalid
 from service.operations import operator_sessions, operators, passkeys, second_step
+from service.operations.signing_in import TooManyTries
 from service.web.admin import gate
 from service.web.admin.frame import actor, back, operator, page
 from service.web.sealed import read_cookie, seal, set_cookie, unseal
@@ -39,8 +40,8 @@ def change_password() -> Response:
     """A new password; the other browsers are signed out."""
     try:
         operators.change_password(operator(), old=request.form.get("old", ""), new=request.form.get("new", ""))
-    except Invalid as error:
-        return _show(422, password=error.problems)
+    except (Invalid, TooManyTries) as error:
+        return _show(422, password=(str(error),) if isinstance(error, TooManyTries) else error.problems)
     return back(".show", "The password is changed. You are signed out everywhere else.")
 
 
@@ -69,7 +70,11 @@ def turn_on() -> Response:
         return back(".propose", "That picture was shown too long ago. Scan this one.")
     try:
         codes = second_step.turn_on(
-            operator().operator_id, secret=secret, code=request.form.get("code", ""), actor=actor()
+            operator().operator_id,
+            secret=secret,
+            code=request.form.get("code", ""),
+            actor=actor(),
+            here=operator().session_id,
         )
     except Invalid as error:
         uri = second_step.uri_of(secret, operator().address)
@@ -137,8 +142,8 @@ def prove() -> Response:
     """The password once more, before something grave."""
     try:
         operators.prove(operator(), request.form.get("password", ""))
-    except Invalid as error:
-        return page("account/proof.html", 422, problems=error.problems, next=request.form.get("next", ""))
+    except (Invalid, TooManyTries) as error:
+        return page("account/proof.html", 422, problems=(str(error),), next=request.form.get("next", ""))
     return make_response(redirect(gate.inside(request.form.get("next", "")), 303))
 
 

@@ -1,6 +1,7 @@
 """Writing one issue: the text, its pictures and versions, and how the mail looks meanwhile."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -73,11 +74,18 @@ def save(issue_id: int) -> Response:
 @blueprint.get("/mail")
 def mail(issue_id: int) -> Response:
     """The mail as it was rendered last, for the frame beside the text."""
-    asked = request.args
+    return _shown(issue_id, request.args, None)
+
+
+@blueprint.post("/mail")
+def mail_of_reader(issue_id: int) -> Response:
+    """The same as one reader gets it, whose address stands in no address of a page. Nothing is changed."""
+    return _shown(issue_id, request.form, request.form.get("reader") or None)
+
+
+def _shown(issue_id: int, asked: Mapping[str, str], reader: str | None) -> Response:
     try:
-        shown = looking.look(
-            issue_id, actor=actor(), reader=asked.get("reader") or None, variant=asked.get("variant") or None
-        )
+        shown = looking.look(issue_id, actor=actor(), reader=reader, variant=asked.get("variant") or None)
     except BroadsheetError as error:
         return framed(
             f'<!doctype html><html lang="en"><title>Nothing to show</title><p style="font-family:sans-serif;padding:2rem">{_escaped(str(error))}</p>'

@@ -1,6 +1,7 @@
 """Who comes in: asks for a session on every page of the team's side, and for the session's own seal on everything that
 changes something. Refuses forms of other sites and of other sessions."""
 
+import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -18,13 +19,15 @@ from service.web.sealed import drop_cookie, read_cookie, seal_for_good, set_cook
 _COOKIE = "operator"
 _FORM = "operator-form"
 _SIGNED_OUT = "operator-form-before"
+_BEFORE = "operator-before"
+_BEFORE_LASTS = timedelta(days=1)
 V = TypeVar("V", bound=Callable[..., Any])
 PREFIX = "/admin"
 PROOF_LASTS = timedelta(minutes=30)
 SAFE = ("GET", "HEAD", "OPTIONS")
 
 OPEN: set[str] = set()
-"""Endpoints that nobody needs to be signed in for. Their forms carry a seal too, though of no session: see `form_seal`."""
+"""Endpoints that nobody needs to be signed in for. Their forms carry a seal too, of the browser alone: see `form_seal`."""
 _LARGEST: dict[str, int] = {}
 """Endpoint → bytes that it takes, where that is more than others take."""
 POLICY = security.POLICY + security.SCRIPTS + "; frame-src 'self'"
@@ -46,6 +49,7 @@ _SETTING_UP = (
 def register(app: Flask) -> None:
     """Stand before every page of the team's side."""
     app.before_request(_let_in)
+    app.after_request(_remember_browser)
 
 
 def open_to_all(view: V) -> V:
@@ -125,9 +129,20 @@ def end(response: Response) -> Response:
 
 
 def form_seal() -> str:
-    """What every form of this session carries, and no other site or session can know."""
+    """What every form of this session carries, and no other site or session can know. Before there is a session, it is the
+    browser's: a form that somebody else was given signs nobody in here."""
     found = signed_in()
-    return seal_for_good(_FORM, found.session_id) if found else seal_for_good(_SIGNED_OUT, 0)
+    if found:
+        return seal_for_good(_FORM, found.session_id)
+    if "browser" not in g:
+        g.browser = read_cookie(_BEFORE) or secrets.token_urlsafe(16)
+    return seal_for_good(_SIGNED_OUT, g.browser)
+
+
+def _remember_browser(response: Response) -> Response:
+    if "browser" in g and read_cookie(_BEFORE) is None:
+        set_cookie(response, _BEFORE, g.browser, _BEFORE_LASTS)
+    return response
 
 
 def _let_in() -> Response | None:
@@ -150,10 +165,9 @@ def _let_in() -> Response | None:
 
 def _check_form(found: SignedIn | None) -> None:
     text = request.headers.get("X-Form-Seal") or request.form.get("form_seal", "")
-    purpose, holder = (_FORM, found.session_id) if found else (_SIGNED_OUT, 0)
-    if unseal_for_good(purpose, text) != holder:
+    purpose, holder = (_FORM, found.session_id) if found else (_SIGNED_OUT, read_cookie(_BEFORE))
+    if not holder or unseal_for_good(purpose, text) != holder:
         raise Forbidden
-    # The seal of no session is the same for everybody; that the form is of this site, the browser says.
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
         raise Forbidden
 

@@ -122,7 +122,7 @@ def take_step() -> Response:
 @blueprint.post("/sign-out")
 def sign_out() -> Response:
     """Out, here."""
-    operator_sessions.end(gate.operator().session_id)
+    operator_sessions.end(gate.operator())
     return gate.end(make_response(redirect(url_for(".form"), 303)))
 
 

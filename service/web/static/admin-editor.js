@@ -87,9 +87,13 @@ function collide(told) {
 
 function show() {
   const asked = new URLSearchParams(new FormData(looks));
-  asked.delete("width");
-  if (!asked.get("reader")) asked.delete("reader");
-  mail.src = `${looks.action}?${asked}`;
+  for (const name of ["width", "form_seal"]) asked.delete(name);
+  // A reader's address is posted: it must stand in no address of a page, which histories and logs keep.
+  if (asked.get("reader")) looks.submit();
+  else {
+    asked.delete("reader");
+    mail.src = `${looks.action}?${asked}`;
+  }
   mail.classList.toggle("phone", looks.elements.width.value === "phone");
 }
 
@@ -163,7 +167,7 @@ document.querySelector(".toolbar").hidden = false;
 for (const button of document.querySelectorAll("[data-do]")) button.addEventListener("click", () => act[button.dataset.do]());
 for (const field of [subject, preheader]) field.addEventListener("input", changed);
 form.addEventListener("submit", (event) => { event.preventDefault(); delete form.dataset.sent; save(false); });
-looks.addEventListener("submit", (event) => { event.preventDefault(); show(); });
+looks.addEventListener("submit", (event) => { event.preventDefault(); delete looks.dataset.sent; show(); });
 looks.addEventListener("change", show);
 document.addEventListener("keydown", (event) => {
   const command = event.ctrlKey || event.metaKey;

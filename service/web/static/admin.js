@@ -38,7 +38,8 @@ async function copy(button, source) {
 // A form is sent once, however often its button is pressed.
 document.addEventListener("submit", (event) => {
   const form = event.target;
-  if (event.defaultPrevented || form.hasAttribute("hx-post")) return;
+  // What is shown in a frame of the page may be asked for again and again.
+  if (event.defaultPrevented || form.hasAttribute("hx-post") || form.target) return;
   if (form.dataset.sent) return void event.preventDefault();
   form.dataset.sent = "yes";
   setTimeout(() => { for (const button of form.querySelectorAll("button")) button.setAttribute("aria-disabled", "true"); });

@@ -260,11 +260,15 @@ def test_whoever_may_not_write_reads_and_strangers_see_nothing(web: str, newslet
     assert "Your role lets you read" in page.said
     seal = page.form("/sign-out")[1]["form_seal"]
     assert analyst.post(f"{web}/admin/issues/{issue}/write", {"form_seal": seal, "body": "x"}).status == 403
-    assert analyst.get(f"{web}/admin/issues/{issue}/mail?reader=mei@readers.example").status == 200
-    assert (
-        "Your role does not let you see who the readers are"
-        in analyst.get(f"{web}/admin/issues/{issue}/mail?reader=mei@readers.example").said
-    )
+    refused = analyst.post(f"{web}/admin/issues/{issue}/mail", {"form_seal": seal, "reader": "mei@readers.example"})
+    assert refused.status == 200
+    assert "Your role does not let you see who the readers are" in refused.said
+    readers(newsletter, ["mei@readers.example"], names={"mei@readers.example": "Mei"})
+    editor = signed_in(an_operator(None, newsletters={newsletter: "editor"}))
+    target, fields = editor.get(f"{web}/admin/issues/{issue}/write").form(f"/{issue}/mail")
+    assert "no reader of that address" in editor.post(target, fields | {"reader": "bo@readers.example"}).said
+    assert editor.post(target, fields | {"reader": "mei@readers.example"}).url == target
+    assert "no reader of that address" not in editor.get(f"{target}?reader=bo@readers.example").text
     stranger = signed_in(an_operator(None, newsletters={a_newsletter("other"): "owner"}))
     for place in ("write", "mail", "versions", "preflight"):
         assert stranger.get(f"{web}/admin/issues/{issue}/{place}").status == (200 if place == "mail" else 404)

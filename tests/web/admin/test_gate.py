@@ -89,3 +89,16 @@ def test_a_form_sent_by_another_site_is_refused(web: str) -> None:
     person = signed_in(an_operator())
     _, fields = person.get(f"{web}/admin/").form("/sign-out")
     assert person.post(f"{web}/admin/sign-out", fields, **{"Sec-Fetch-Site": "cross-site"}).status == 403
+
+
+@pytest.mark.parametrize("place", ["sign-in", "forgotten"])
+def test_a_form_before_signing_in_is_good_in_the_browser_that_was_given_it_alone(web: str, place: str) -> None:
+    an_operator(address="ada@team.example")
+    given = {"address": "ada@team.example", "password": PASSWORD}
+    mine, theirs, none = Person(), Person(), Person()
+    page = mine.get(f"{web}/admin/{place}")
+    target, fields = theirs.get(f"{web}/admin/{place}").form(f"/{place}")
+    assert mine.post(target, fields | given).status == 403
+    assert none.post(target, fields | given).status == 403
+    assert none.post(target, given).status == 403
+    assert mine.press(page, f"/{place}", **given).status == 200

@@ -1,5 +1,6 @@
 """Importing on the web: nothing is taken that was not looked at, nothing twice, and all of it can be taken back."""
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,9 @@ from typing import Any
 import pytest
 
 from service import queue
-from service.errors import Conflict, NotFound
+from service.errors import Conflict, Invalid, NotFound
 from service.operations import importing_undo, uploading
+from service.settings import current
 from tests.builders import a_newsletter, an_issue, readers
 from tests.conftest import Sandbox
 from tests.team import actor_of, an_operator, signed_in
@@ -264,3 +266,14 @@ def test_a_large_file_and_many_pasted_rows_come_in(web: str, newsletter: int, ed
     fields.pop("file", None)
     assert upload(editor, f"{web}/admin/imports/new", fields, "file", "many.csv", rows.encode()).status == 200
     assert paste(web, editor, newsletter, rows).status == 200
+
+
+def test_no_more_is_kept_of_a_file_than_may_be_sent(newsletter: int, sql: Sql, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploading, "MAXIMUM_BYTES", 10)
+    folder = current().home / "imports"
+    before = set(folder.glob("*"))
+    with pytest.raises(Invalid, match="Split it"):
+        uploading.receive(newsletter, "x.csv", io.BytesIO(b"email\n" + b"x" * 10), actor="test")
+    assert set(folder.glob("*")) == before
+    assert sql("SELECT count(*) FROM uploads") == [(0,)]
+    assert sql("SELECT count(*) FROM audit_entries WHERE action = 'upload'") == [(0,)]

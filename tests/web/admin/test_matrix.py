@@ -29,6 +29,7 @@ NEEDED = {
     "admin_audit": Permission.AUDIT,
     "admin_editor.show": Permission.SEE,
     "admin_editor.mail": Permission.SEE,
+    "admin_editor.mail_of_reader": Permission.SEE,
     "admin_editor.preflight": Permission.SEE,
     "admin_editor.versions": Permission.SEE,
     "admin_editor.version": Permission.SEE,
@@ -147,7 +148,7 @@ def test_whoever_lacks_the_right_is_refused_and_whoever_has_it_is_not(
         to = web + filled(rule, here)
         need = needed(rule.endpoint)
         wide = need in (Permission.ADMINISTER, Permission.AUDIT, Permission.ERASE) or (
-            rule.endpoint == "admin_readers.export"
+            rule.endpoint in ("admin_readers.export", "admin_readers.suppress")
         )
         may = need is None or (need in ROLES[role] and not wide)
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
@@ -176,7 +177,10 @@ def test_what_is_another_newsletters_is_not_there(
             for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
                 to = web + filled(rule, things)
                 answer = person.get(to) if method == "GET" else person.post(to, {"form_seal": seal})
-                told = answer.status in (403, 404) or rule.endpoint == "admin_editor.mail"
+                told = answer.status in (403, 404) or rule.endpoint in (
+                    "admin_editor.mail",
+                    "admin_editor.mail_of_reader",
+                )
                 assert told, f"{role} of another newsletter: {method} {rule.endpoint} answers {answer.status}"
                 assert "mei@readers.example" not in answer.text
                 assert "News of the month" not in answer.text

@@ -118,6 +118,9 @@ def test_their_data_is_given_as_a_file(web: str, mei: int) -> None:
         ("-x", "'-x"),
         ("@x", "'@x"),
         ("\tx", "'\tx"),
+        ("\n=x", "'\n=x"),
+        ("\uff1dx", "'\uff1dx"),
+        ("\uff20x", "'\uff20x"),
         ("x=1", "x=1"),
         (5, 5),
         (None, None),
@@ -267,3 +270,19 @@ def test_another_address_asks_both_mailboxes(
     assert len(sandbox.messages(MEI)) == len(sandbox.messages("mei@new.example")) == 1
     assert sql("SELECT address FROM subscribers WHERE id = %s", mei) == [(MEI,)], "nothing moves before both say yes"
     assert "mei@new.example" not in str(sql("SELECT * FROM audit_entries"))
+
+
+def test_whoever_has_a_role_in_one_newsletter_suppresses_nobody_for_all(
+    web: str, newsletter: int, mei: int, sql: Sql
+) -> None:
+    person = signed_in(an_operator(None, newsletters={newsletter: "editor"}))
+    page = person.get(f"{web}/admin/readers/{mei}")
+    assert "never to be written to" not in page.said
+    seal = page.form("/sign-out")[1]["form_seal"]
+    refused = person.post(f"{web}/admin/readers/{mei}/suppress", {"form_seal": seal, "reason": "because"})
+    assert refused.status == 403
+    assert "from any newsletter" in refused.said
+    assert sql("SELECT count(*) FROM suppressions") == [(0,)]
+    stranger = signed_in(an_operator(None, newsletters={a_newsletter("other"): "editor"}))
+    seal = stranger.get(f"{web}/admin/").form("/sign-out")[1]["form_seal"]
+    assert stranger.post(f"{web}/admin/readers/{mei}/suppress", {"form_seal": seal, "reason": "x"}).status == 404

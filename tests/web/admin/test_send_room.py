@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from service.db import transaction
+from service.domain.permissions import Actor
 from service.errors import Conflict, Forbidden, Invalid, NotFound
 from service.operations import (
     approving,
     editing,
+    keys,
     newsletter_settings,
     preflighting,
     preparing,
@@ -247,6 +249,30 @@ def test_nobody_approves_what_they_wrote_or_asked_for(database: Any, issue: int,
         approving.approve(issue, seen="00", actor=actor_of(an_operator("approver")))
     with pytest.raises(Invalid, match="Say what is to be changed"):
         approving.refuse(issue, " ", actor=actor_of(an_operator("approver")))
+
+
+@pytest.mark.usefixtures("needs_approval")
+@pytest.mark.parametrize("way", ["a key of theirs", "the audience", "a comma of somebody else's"])
+def test_nobody_approves_their_own_work_by_a_way_round(database: Any, issue: int, sql: Sql, way: str) -> None:
+    number = an_operator("owner")
+    owner, other = actor_of(number), actor_of(an_operator("owner"))
+    if way == "a key of theirs":
+        made, _ = keys.make("x", role="editor", newsletter_id=None, days=None, actor=owner)
+        editing.save(issue, "# Mine\n\nText\n", base=1, actor=Actor(f"key {made}", {None: {"editor"}}))
+    elif way == "the audience":
+        editing.set_audience(issue, {"without_issues": [1]}, actor=owner)
+    else:
+        editing.save(issue, "# Mine\n\nText\n", base=1, actor=owner)
+        editing.save(issue, "# Mine\n\nText,\n", base=2, actor=other)
+    seen = bytes(sql("SELECT content_hash FROM issues")[0][0]).hex()
+    with pytest.raises(Conflict, match="Another person"):
+        approving.approve(issue, seen=seen, actor=owner)
+    third = actor_of(an_operator("owner"))
+    approving.approve(issue, seen=seen, actor=third)
+    # What was read by another person is nobody's own any more.
+    editing.save(issue, "# Mine\n\nText;\n", base=sql("SELECT version FROM issues")[0][0], actor=other)
+    seen = bytes(sql("SELECT content_hash FROM issues")[0][0]).hex()
+    approving.approve(issue, seen=seen, actor=owner)
 
 
 CHANGES: dict[str, Callable[[int], object]] = {

@@ -1,6 +1,7 @@
 """Ways in: the first owner, the second step, links that set a password, and what keeps guessing slow."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -203,3 +204,47 @@ def test_only_an_owner_sees_the_team(web: str) -> None:
         found = signed_in(an_operator(role)).get(f"{web}/admin/team")
         assert found.status == 403
         assert "Ask an owner" in found.said
+
+
+def test_many_wrong_codes_at_once_are_counted_one_after_the_other(database: object, sql: Sql) -> None:
+    who = an_operator(address=ADA)
+    secret = second_step.propose(ADA).secret
+    second_step.turn_on(who, secret=secret, code=pyotp.TOTP(secret).now(), actor="test")
+    waiting = operator_sessions.find(signing_in.sign_in(ADA, PASSWORD, origin=HERE))
+    assert waiting is not None
+
+    def attempt(_: int) -> type[Exception] | None:
+        try:
+            signing_in.take_second_step(waiting, "abcdefgh", origin=HERE)
+        except (Invalid, TooManyTries) as error:
+            return type(error)
+        return None
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(attempt, range(24)))
+    assert found.count(Invalid) == signing_in.FREE_TRIES
+    assert found.count(TooManyTries) == 24 - signing_in.FREE_TRIES
+
+
+@pytest.mark.parametrize("form", ["proof", "password"])
+def test_a_browser_left_open_is_no_place_to_guess_the_password(web: str, form: str) -> None:
+    person = signed_in(an_operator(address=ADA))
+    target, fields = person.get(f"{web}/admin/account").form("/account/password")
+    target = target.replace("/password", f"/{form}")
+    for _ in range(signing_in.FREE_TRIES):
+        assert "wrong" in person.post(target, fields | {"password": "wrong", "old": "wrong", "new": "x"}).said
+    right = person.post(target, fields | {"password": PASSWORD, "old": PASSWORD, "new": "six grey geese waddle"})
+    assert right.status == 422
+    assert "Too many attempts" in right.said
+
+
+def test_who_came_in_without_a_code_does_not_stay_once_one_is_asked_for(database: object) -> None:
+    who = an_operator(address=ADA)
+    here, elsewhere = token_of(who), token_of(who)
+    found = operator_sessions.find(here)
+    assert found is not None
+    secret = second_step.propose(ADA).secret
+    code = pyotp.TOTP(secret).now()
+    second_step.turn_on(who, secret=secret, code=code, actor=found.actor, here=found.session_id)
+    assert operator_sessions.find(here) is not None
+    assert operator_sessions.find(elsewhere) is None
