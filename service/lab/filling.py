@@ -21,7 +21,7 @@ LETTER = '# Issue {number}\n\nDear {{{{ first_name | default: "reader" }}}},\n\n
 
 _SUBSCRIBERS = """
     INSERT INTO subscribers (address, normalised_address, email_key, first_name, last_name, language, attributes, created_at)
-    SELECT a, a, sha256(convert_to(a, 'UTF8')), (CAST(%(given)s AS text[]))[1 + n %% CAST(%(g)s AS int)], (CAST(%(family)s AS text[]))[1 + (n / 7) %% CAST(%(f)s AS int)],
+    SELECT a, a, substring(sha256(convert_to(a, 'UTF8')) FOR 16), (CAST(%(given)s AS text[]))[1 + n %% CAST(%(g)s AS int)], (CAST(%(family)s AS text[]))[1 + (n / 7) %% CAST(%(f)s AS int)],
         (CAST('{en,en,de,fr}' AS text[]))[1 + n %% 4], CASE WHEN n %% 3 = 0 THEN jsonb_build_object('organisation', 'Firm ' || n %% 997) ELSE '{}' END,
         now() - make_interval(mins => n %% 500000)
     FROM (SELECT n, 'reader' || lpad(n::text, 7, '0') || '@' || (CAST(%(domains)s AS text[]))[1 + n %% CAST(%(d)s AS int)] AS a FROM generate_series(0, CAST(%(readers)s AS int) - 1) n) x
