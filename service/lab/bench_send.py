@@ -7,20 +7,18 @@ import subprocess
 import sys
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from service.clients import sendgrid
-from service.db import transaction
 from service.errors import BroadsheetError
 from service.lab import bench, filling, memory
-from service.operations import reporting, requests, scheduling, sending
+from service.operations import rebuilding, reporting, scheduling, upkeep
 from service.settings import ROOT, Settings
 
 LONGEST = 1800.0
@@ -40,19 +38,17 @@ def run(home: Path, readers: int, latency: float, workers: int, say: Callable[[s
         filling.settle(chosen)
         issue = filling.issue(letter, 1)
         say(f"{readers:,} readers are there; the issue is being sent.")
-        watch = memory.Watch(home)
-        with watch:
-            begun = time.monotonic()
-            scheduling.schedule(issue, actor="bench")
-            frozen = _wait(issue, ("scheduled", "preparing"), begun, say)
-            sent = _wait(issue, _UNDER_WAY, begun, say)
-        ledger = _ledger(issue)
+        with memory.Watch(home) as watch:
+            frozen, sent = _send(chosen, issue, say)
+        upkeep.check_ledgers()
+        ledger = reporting.show(issue)["ledger"]
         taken = _ask(port)
         _check(ledger, taken)
         with filling.connected(chosen) as connection:
             size = connection.execute(_SIZES).fetchone() or (0,)
         bare = _bare_insert(chosen)
-        posted = _bare_posts(port, _prebuilt(issue), workers, min(200, max(20, ledger["candidates"] // 1000)))
+        bodies = rebuilding.rebuild(issue, at_most=PREBUILT)
+        posted = _bare_posts(port, bodies, workers, min(200, max(20, ledger["candidates"] // 1000)))
     handed = ledger["candidates"] / max(0.001, sent - frozen)
     return {
         "readers": ledger["candidates"],
@@ -71,6 +67,16 @@ def run(home: Path, readers: int, latency: float, workers: int, say: Callable[[s
         "memory_mib": watch.highest(),
         "machine": machine | {"load_after": bench.load_average()},
     }
+
+
+def _send(chosen: Settings, issue: int, say: Callable[[str], None]) -> tuple[float, float]:
+    """Seconds from Send until the issue was frozen, and until it was sent."""
+    with filling.connected(chosen) as connection:
+        connection.autocommit = True
+        begun = time.monotonic()
+        scheduling.schedule(issue, actor="bench")
+        frozen = _wait(connection, issue, ("scheduled", "preparing"), begun, say)
+        return frozen, _wait(connection, issue, _UNDER_WAY, begun, say)
 
 
 def _real(port: int, workers: int) -> dict[str, str]:
@@ -102,23 +108,21 @@ def _sink(latency: float) -> Iterator[int]:
         process.wait(10)
 
 
-def _wait(issue: int, while_in: tuple[str, ...], begun: float, say: Callable[[str], None]) -> float:
+def _wait(
+    connection: "psycopg.Connection[Any]",
+    issue: int,
+    while_in: tuple[str, ...],
+    begun: float,
+    say: Callable[[str], None],
+) -> float:
     """Seconds since the beginning until the issue is in another state. The state alone is asked for: more would be measured."""
     while (spent := time.monotonic() - begun) < LONGEST:
-        with transaction() as tx:
-            state = tx.execute("SELECT state FROM issues WHERE id = :id", id=issue).scalar_one()
-        if state not in while_in:
-            say(f"{state} after {spent:.1f} s")
+        found = connection.execute("SELECT state FROM issues WHERE id = %s", (issue,)).fetchone() or ("lost",)
+        if found[0] not in while_in:
+            say(f"{found[0]} after {spent:.1f} s")
             return spent
         time.sleep(0.05)
-    raise BroadsheetError(f"The issue is still {state} after {LONGEST:.0f} s.")
-
-
-def _ledger(issue: int) -> dict[str, Any]:
-    with transaction() as tx:
-        if wrong := reporting.check_ledger(tx, issue):
-            raise BroadsheetError(f"The ledger does not add up: {wrong}")
-        return reporting.ledger(tx, issue)
+    raise BroadsheetError(f"The issue is not sent after {LONGEST:.0f} s.")
 
 
 def _check(ledger: dict[str, Any], taken: tuple[int, int]) -> None:
@@ -144,20 +148,6 @@ def _bare_insert(chosen: Settings) -> float:
         begun = time.monotonic()
         connection.execute("INSERT INTO bare SELECT id, id, email_key FROM subscribers")
         return time.monotonic() - begun
-
-
-def _prebuilt(issue: int) -> list[bytes]:
-    """Some of the issue's own requests, encoded."""
-    found = []
-    with transaction() as tx:
-        rows = tx.execute(
-            "SELECT id, cohort_id FROM batches WHERE issue_id = :id ORDER BY id LIMIT :n", id=issue, n=PREBUILT
-        )
-        for batch, cohort in rows.all():
-            content = requests.content_of(tx, cohort)
-            people = [requests.Reader(*row) for row in tx.execute(sending.READERS_OF_BATCH, batch=batch)]
-            found.append(sendgrid.encode(requests.build(content, people, uuid.uuid4())))
-    return found
 
 
 def _bare_posts(port: int, bodies: list[bytes], workers: int, times: int) -> float:
