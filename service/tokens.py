@@ -29,7 +29,8 @@ def _key_number(key: str) -> int:
 
 
 def _mac(key: str, purpose: Purpose, body: bytes) -> bytes:
-    return hmac.new(key.encode(), f"token:{purpose}:".encode() + body, hashlib.sha256).digest()[:_MAC_BYTES]
+    # One call of C, which for a thousand readers is half of what an object each costs.
+    return hmac.digest(key.encode(), f"token:{purpose}:".encode() + body, "sha256")[:_MAC_BYTES]
 
 
 class Signer:

@@ -13,7 +13,7 @@ import click
 
 from service.cli.frame import as_json, command, say, show_json
 from service.cli.groups import benches
-from service.lab import bench_confirmations, bench_pages, bench_render, bench_signup
+from service.lab import bench_confirmations, bench_pages, bench_render, bench_send, bench_signup
 
 GOOD = 5.0
 """Seconds within which every confirmation should leave."""
@@ -100,6 +100,34 @@ def pages(readers: int, times: int, as_json: bool) -> None:
         found,
         f"{len(found['pages'])} pages at {readers:,} readers ({bench_pages.PAGE_MS} ms a page, {bench_pages.SEARCH_MS} ms a search): {told}; {heavy}."
         f" /healthz {found['healthz_p50_ms']} ms.",
+        as_json=as_json,
+    )
+
+
+@command(benches, example="broadsheet bench send --readers 1000000 --workers 8 --json")
+@click.option("--readers", type=click.IntRange(100, 10_000_000), default=100_000, show_default=True)
+@click.option(
+    "--latency",
+    type=click.FloatRange(0, 5000),
+    default=100.0,
+    show_default=True,
+    help="Milliseconds until the sink answers.",
+)
+@click.option("--workers", type=click.IntRange(1, 64), default=8, show_default=True, help="Requests under way at once.")
+@as_json
+def send(readers: int, latency: float, workers: int, as_json: bool) -> None:
+    """How fast an issue leaves: from Send until its ledger is closed, into a sink that answers every request with 202.
+
+    The yardstick is the same requests, built before, posted with the same concurrency, and one bare INSERT … SELECT of as many
+    rows. Fails when the sink did not get every reader exactly once.
+    """
+    with _home() as home:
+        found = bench_send.run(home, readers, latency, workers, say)
+    _show(
+        found,
+        f"{found['readers']:,} readers in [bold]{found['total_s']:.1f} s[/bold]: frozen in {found['freeze_s']:.1f} s ({found['freeze_ratio']} times a bare"
+        f" INSERT), handed over at [bold]{found['hand_off_per_second']:,} readers/s[/bold] ({found['hand_off_ratio']:.0%} of bare posts);"
+        f" {found['bytes_a_delivery']} bytes a delivery.",
         as_json=as_json,
     )
 

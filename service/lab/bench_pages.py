@@ -46,7 +46,7 @@ def run(home: Path, readers: int, times: int, say: Callable[[str], None]) -> dic
     machine = bench.machine()
     with bench.fresh(home) as chosen:
         made = filling.fill(chosen, readers, say)
-        _settle(chosen)
+        filling.settle(chosen)
         counting.count_issues()
         with _Browser(chosen) as browser:
             for _ in range(20):
@@ -76,13 +76,6 @@ def line(one: dict[str, Any]) -> str:
     """A page's numbers as a line."""
     weight = f", {one['kb']:>5.0f} KB at first" if "kb" in one else ""
     return f"{one['p50_ms']:>8.1f} ms p50 {one['p95_ms']:>8.1f} ms p95{weight}  {one['page']}"
-
-
-def _settle(chosen: Settings) -> None:
-    """What autovacuum would have done in the hours in which so many readers come."""
-    with filling.connected(chosen) as connection:
-        connection.autocommit = True
-        connection.execute("VACUUM (ANALYZE)")
 
 
 class _Browser:

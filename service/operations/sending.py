@@ -6,7 +6,6 @@ import time
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import structlog
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -42,29 +41,29 @@ _CLAIM = f"""
 """
 # Read after `claimed_at` was taken, by a statement of its own and so with a snapshot of its own: whoever left before that
 # moment is seen here. No lock on a thousand subscriptions: who leaves after it may still get this copy.
-_EXCLUDE = """
-    UPDATE deliveries d SET excluded = x.reason
-    FROM (
-        SELECT d.id, CASE
-            WHEN s.id IS NULL OR n.id IS NULL THEN :erased
-            WHEN s.email_key <> d.email_key THEN :address_changed
-            WHEN EXISTS (SELECT FROM suppressions p WHERE p.email_key = d.email_key AND p.lifted_at IS NULL) THEN :suppressed
-            WHEN n.state <> 'active' THEN :left
-            WHEN w.needs_export_consent AND n.export_consent <> 'agreed' THEN :no_export_consent
-            WHEN n.expires_at <= clock_timestamp() THEN :expired
-            WHEN n.paused_until > clock_timestamp() THEN :paused
-        END AS reason
-        FROM deliveries d
-        LEFT JOIN subscribers s ON s.id = d.subscriber_id
-        LEFT JOIN subscriptions n ON n.id = d.subscription_id
-        LEFT JOIN newsletters w ON w.id = n.newsletter_id
-        WHERE d.batch_id = :batch AND d.excluded IS NULL AND d.failed IS NULL
-    ) x
-    WHERE d.id = x.id AND x.reason IS NOT NULL
+# One look at everything: three statements that each find a thousand readers again take twice as long.
+_LOOK = """
+    SELECT d.id, d.subscription_id, s.address, d.values, n.tracking, CASE
+        WHEN s.id IS NULL OR n.id IS NULL THEN :erased
+        WHEN s.email_key <> d.email_key THEN :address_changed
+        WHEN EXISTS (SELECT FROM suppressions p WHERE p.email_key = d.email_key AND p.lifted_at IS NULL) THEN :suppressed
+        WHEN n.state <> 'active' THEN :left
+        WHEN w.needs_export_consent AND n.export_consent <> 'agreed' THEN :no_export_consent
+        WHEN n.expires_at <= clock_timestamp() THEN :expired
+        WHEN n.paused_until > clock_timestamp() THEN :paused
+    END AS reason
+    FROM deliveries d
+    LEFT JOIN subscribers s ON s.id = d.subscriber_id
+    LEFT JOIN subscriptions n ON n.id = d.subscription_id
+    LEFT JOIN newsletters w ON w.id = n.newsletter_id
+    WHERE d.batch_id = :batch AND d.excluded IS NULL AND d.failed IS NULL ORDER BY d.id
 """
-_NO_LONGER_TRACKED = """
-    SELECT d.id FROM deliveries d JOIN subscriptions n ON n.id = d.subscription_id
-    WHERE d.batch_id = :batch AND d.excluded IS NULL AND d.failed IS NULL AND NOT ({agrees})
+# Below a million readers the planner would rather read all of them than find a thousand by their ids (measured at 150,000:
+# 57 ms a batch, and more with every reader).
+_BY_ID = "SELECT set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)"
+_EXCLUDE = """
+    UPDATE deliveries d SET excluded = x.reason FROM unnest(CAST(:ids AS bigint[]), CAST(:reasons AS text[])) AS x (id, reason)
+    WHERE d.id = x.id AND d.excluded IS NULL AND d.failed IS NULL
 """
 READERS_OF_BATCH = """
     SELECT d.id, d.subscription_id, s.address, d.values
@@ -122,17 +121,16 @@ def _send(claim: Claim) -> None:
     _finish(claim, sendgrid.post(body), armed=True)
 
 
-def _armed_body(claim: Claim) -> dict[str, Any] | None:
+def _armed_body(claim: Claim) -> bytes | None:
     """The request, when it may be posted now: armed, and not too large. None when the batch was dealt with otherwise."""
-    body = build(claim.content, claim.readers, claim.attempt_id)
-    encoded = sendgrid.encode(body)
+    encoded = sendgrid.encode(build(claim.content, claim.readers, claim.attempt_id))
     if len(encoded) > LARGEST_BODY:
         _finish(claim, Verdict(Answer.TOO_LARGE, reason=f"the request would have {len(encoded):,} bytes"), armed=False)
         return None
     if time.monotonic() - claim.read_at > GREATEST_AGE or not _arm(claim, hashlib.sha256(encoded).digest()):
         _give_up(claim, "not armed: the claim was too old, or sending was stopped")
         return None
-    return body
+    return encoded
 
 
 def _give_up(claim: Claim, reason: str) -> None:
@@ -153,10 +151,8 @@ def _claim(batch_id: int) -> Claim | None:
             return None
         read_at = time.monotonic()
         issue_id = taken["issue_id"]
-        gone = tx.execute(_EXCLUDE, batch=batch_id, **_REASONS).rowcount
         content = content_of(tx, taken["cohort_id"])
-        moved = _move_untracked(tx, batch_id, content) if content.tracked else 0
-        readers = [Reader(*row) for row in tx.execute(READERS_OF_BATCH, batch=batch_id)]
+        gone, moved, readers = _look(tx, batch_id, content)
         tx.execute(
             "UPDATE batches SET excluded = excluded + :gone, size = size - :moved WHERE id = :batch",
             gone=gone,
@@ -209,10 +205,30 @@ def _open_attempt(
     return attempt_id
 
 
-def _move_untracked(tx: Transaction, batch_id: int, content: Content) -> int:
+def _look(tx: Transaction, batch_id: int, content: Content) -> tuple[int, int, list[Reader]]:
+    """How many were excluded and how many moved out, and who is left."""
+    tx.execute(_BY_ID)
+    found = tx.execute(_LOOK, batch=batch_id, **_REASONS).all()
+    gone = [(row.id, row.reason) for row in found if row.reason is not None]
+    excluded = _exclude(tx, gone) if gone else 0
+    staying = [row for row in found if row.reason is None]
+    moving = [row.id for row in staying if content.tracked and not _agrees(row.tracking, content.tracking_policy)]
+    moved = _move_untracked(tx, batch_id, content, moving)
+    left_out = set(moving)
+    return excluded, moved, [Reader(*row[:4]) for row in staying if row.id not in left_out]
+
+
+def _exclude(tx: Transaction, gone: list[tuple[int, str]]) -> int:
+    ids, reasons = zip(*gone, strict=True)
+    return tx.execute(_EXCLUDE, ids=list(ids), reasons=list(reasons)).rowcount
+
+
+def _agrees(tracking: str, policy: str) -> bool:
+    return tracking == "agreed" if policy == "agreed" else tracking != "objected"
+
+
+def _move_untracked(tx: Transaction, batch_id: int, content: Content, moving: list[int]) -> int:
     """Readers of a tracked batch who no longer agree go to an untracked batch of the same issue; nobody is lost."""
-    agrees = "n.tracking = 'agreed'" if content.tracking_policy == "agreed" else "n.tracking <> 'objected'"
-    moving = list(tx.execute(_NO_LONGER_TRACKED.format(agrees=agrees), batch=batch_id).scalars())
     if not moving:
         return 0
     tx.execute(

@@ -66,3 +66,14 @@ def test_every_page_is_measured_and_none_is_heavy() -> None:
     # What asks for a reader's own link, and what is for who is not signed in.
     outside = ("admin_signing_in.", "admin_single_sign_on.")
     assert all(not one.startswith("admin_") or one.startswith(outside) for one in found["not_measured"])
+
+
+@pytest.mark.slow
+def test_an_issue_reaches_every_reader_of_the_benchmark_once() -> None:
+    found = bench("send", "--readers", 3000, "--latency", 20, "--workers", 2)
+    assert found["readers"] == found["accepted"] > 2900
+    assert found["requests"] == 3
+    assert 0 < found["freeze_s"] < found["total_s"]
+    assert found["hand_off_per_second"] > 0 < found["bare_posts_per_second"]
+    assert 100 < found["bytes_a_delivery"] < 1000
+    assert {"celery", "postgres"} <= set(found["memory_mib"])

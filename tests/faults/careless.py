@@ -32,7 +32,7 @@ def retries_what_is_unknown() -> None:
 
 def trusts_the_freeze() -> None:
     """No second look at consent and suppression when a batch is claimed."""
-    sending._EXCLUDE = _replaced(sending._EXCLUDE, "AND x.reason IS NOT NULL", "AND false")
+    sending._LOOK = _replaced(sending._LOOK, "END AS reason", "END || NULL AS reason")
 
 
 def claims_what_was_claimed() -> None:

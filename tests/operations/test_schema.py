@@ -56,7 +56,7 @@ def test_the_database_allows_exactly_the_moves_of_the_domain(database: Settings,
     assert moves == {(before, after) for before, afters in table.items() for after in afters}
 
 
-def test_the_database_refuses_every_other_move(database: Settings, sql) -> None:  # type: ignore[no-untyped-def]
+def _an_issue(sql) -> None:  # type: ignore[no-untyped-def]
     sql(
         "INSERT INTO newsletters (slug, name, sender_name, sender_address, postal_address) VALUES ('n', 'N', 'N', 'n@n.example', 'x')"
     )
@@ -64,6 +64,26 @@ def test_the_database_refuses_every_other_move(database: Settings, sql) -> None:
         "INSERT INTO issues (newsletter_id, subject, source, content_hash, audience_hash, sender_name, sender_address, tracking_policy, marker)"
         " SELECT id, 's', 's', '', '', 'n', 'n', 'none', 'm' FROM newsletters"
     )
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO deliveries (issue_id, email_key) SELECT id + n, decode('0' || n, 'hex') FROM issues, generate_series(0, 1) n",
+        "UPDATE deliveries SET issue_id = issue_id + 1",
+        "DELETE FROM issues",
+        "UPDATE issues SET id = id + 1",
+    ],
+)
+def test_a_delivery_is_always_of_an_issue_that_is_there(database: Settings, sql, statement: str) -> None:  # type: ignore[no-untyped-def]
+    _an_issue(sql)
+    sql("INSERT INTO deliveries (issue_id, email_key) SELECT id, '\\x09' FROM issues")
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        sql(statement)
+
+
+def test_the_database_refuses_every_other_move(database: Settings, sql) -> None:  # type: ignore[no-untyped-def]
+    _an_issue(sql)
     for before, after in itertools.permutations(states.ISSUE, 2):
         sql(
             "SET session_replication_role = replica; UPDATE issues SET state = '"

@@ -1,0 +1,51 @@
+"""Watches how much memory each process of an installation takes, from outside. Linux only; elsewhere it sees nothing."""
+
+import re
+import threading
+from pathlib import Path
+from types import TracebackType
+
+_ROLES = re.compile(rb"--hostname\x00(\w+)@|(gunicorn|postgres|valkey|redis|celery)")
+EVERY = 0.5
+
+
+class Watch:
+    """The highest resident memory by kind of process, of those whose environment or command names the home."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = str(home).encode()
+        self._highest: dict[str, float] = {}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._look_again, daemon=True)
+
+    def __enter__(self) -> "Watch":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _where: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def highest(self) -> dict[str, float]:
+        """MiB by kind of process. What processes share, such as PostgreSQL's cache, is not counted twice: private memory."""
+        return dict(sorted(self._highest.items()))
+
+    def _look_again(self) -> None:
+        while not self._stop.wait(EVERY):
+            for folder in Path("/proc").glob("[0-9]*"):
+                self._look(folder)
+
+    def _look(self, folder: Path) -> None:
+        try:
+            command = (folder / "cmdline").read_bytes()
+            if self._home not in command and self._home not in (folder / "environ").read_bytes():
+                return
+            rollup = (folder / "smaps_rollup").read_text()
+        except OSError:
+            return
+        found = _ROLES.search(command)
+        name = (found[1] or found[2]).decode() if found else "other"
+        private = sum(int(kb) for kb in re.findall(r"^Private_\w+:\s+(\d+) kB", rollup, re.MULTILINE)) / 1024
+        self._highest[name] = max(self._highest.get(name, 0.0), round(private, 1))
