@@ -3,9 +3,11 @@
 import click
 
 from service import settings
-from service.cli.frame import actor, as_json, command, plain, say, show_json
+from service.cli.frame import actor, as_json, command, fail, plain, say, show_json
 from service.cli.groups import alarms as group
-from service.operations import alarms
+from service.cli.groups import issues
+from service.cli.issue import issue_argument
+from service.operations import alarms, resending
 from service.running import database
 
 
@@ -33,3 +35,15 @@ def ack(alarm_id: int, reason: str) -> None:
     with database(settings.load()):
         alarms.acknowledge(alarm_id, reason=reason, actor=actor())
     say("Acknowledged.")
+
+
+@command(issues, example="broadsheet issue resend 12 --quiet")
+@issue_argument
+@click.option("--quiet/--never", "into", default=None, help="After a quiet hour, or only when a person says so.")
+def resend(issue_id: int, into: bool | None) -> None:
+    """Whether copies that nobody can vouch for are sent again by themselves. If SendGrid did take them, readers get two."""
+    if into is None:
+        fail(["Say --quiet or --never."], code=2, as_json=False)
+    with database(settings.load()):
+        resending.opt(issue_id, into=into, actor=actor())
+    say("They are sent again once, after a quiet hour." if into else "A person decides about each.")

@@ -6,7 +6,7 @@ import structlog
 from service.clients import alarm_webhook
 from service.clients.alarm_webhook import NotTakenError
 from service.db import Transaction, transaction
-from service.operations import alarms, figures
+from service.operations import alarms, figures, resending
 from service.operations.sweeping import duty
 from service.settings import current
 
@@ -60,6 +60,7 @@ def _watch() -> None:
         _compare(tx, "unknown", _unknown(tx))
         _compare(tx, "late", {name: (None, _late(name)) for name in tx.execute(_LATE).scalars()})
         _compare(tx, "silent", {"webhook": (None, _SILENCE)} if tx.execute(_SILENT).one_or_none() else {})
+    resending.resend_quiet()
     _post_all()
 
 

@@ -53,6 +53,7 @@ def upgrade() -> None:
     op.create_foreign_key(
         op.f("fk_team_mails_alarm_id"), "team_mails", "alarms", ["alarm_id"], ["id"], ondelete="CASCADE"
     )
+    op.add_column("issues", sa.Column("resends_unknown", sa.Boolean(), server_default="false", nullable=False))
     op.drop_constraint("ck_team_mails_kind", "team_mails")
     op.create_check_constraint(op.f("ck_team_mails_kind"), "team_mails", "kind IN ('reset', 'report', 'alarm')")
 
@@ -61,6 +62,7 @@ def downgrade() -> None:
     op.execute("DELETE FROM team_mails WHERE kind = 'alarm'")
     op.drop_constraint("ck_team_mails_kind", "team_mails")
     op.create_check_constraint(op.f("ck_team_mails_kind"), "team_mails", "kind IN ('reset', 'report')")
+    op.drop_column("issues", "resends_unknown")
     op.drop_column("team_mails", "alarm_id")
     op.drop_table("alarms")
     op.drop_table("breakers")

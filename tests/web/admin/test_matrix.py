@@ -77,6 +77,7 @@ NEEDED = {
     "admin_sending.show": Permission.SEE,
     "admin_sending.progress": Permission.SEE,
     "admin_sending.ready": Permission.SEE,
+    "admin_sending.resend": Permission.DECIDE,
     "admin_sending.resolve": Permission.DECIDE,
     "admin_sending.follow_up": Permission.WRITE,
     "admin_sending": Permission.SEND,
