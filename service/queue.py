@@ -24,6 +24,7 @@ KEEP_PARTITIONS: Final = "duties.keep_partitions"
 MAKE_DIGEST: Final = "duties.make_digest"
 KEEP_RETENTION: Final = "duties.keep_retention"
 COUNT_ISSUES: Final = "duties.count_issues"
+WATCH: Final = "duties.watch"
 CHECK_SURROUNDINGS: Final = "duties.check_surroundings"
 LOOK_AT_UPLOAD: Final = "duties.look_at_upload"
 ANSWER_SIGNUP: Final = "mail.answer_signup"
@@ -46,6 +47,7 @@ ROUTES: Final = {
     MAKE_DIGEST: "default",
     KEEP_RETENTION: "default",
     CHECK_SURROUNDINGS: "default",
+    WATCH: "default",
     COUNT_ISSUES: "default",
     LOOK_AT_UPLOAD: "default",
     ANSWER_SIGNUP: "mail",

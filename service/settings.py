@@ -65,8 +65,12 @@ class Settings:
     bucket: Bucket | None = None
     oidc: Provider | None = None
     chrome: str = ""
+    alarm_webhook_url: str = ""
+    alarm_webhook_secret: str = ""
     post_timeout: float = 30.0
     """Seconds for connecting to SendGrid and for each read; its library has none of its own."""
+    pace: float = 1.0
+    """What the waits of breakers are multiplied by: less than 1 in tests, and read from no variable."""
 
     def __repr__(self) -> str:
         return f"<Settings home={self.home} public_url={self.public_url} sandbox={self.sandbox}>"
@@ -114,6 +118,8 @@ class Settings:
             "SENDING_WORKERS": str(self.sending_workers),
             "SIGNUP_MAILS_PER_HOUR": str(self.signup_mails_per_hour),
             **{f"KEEP_{what.upper()}_DAYS": str(getattr(self, f"keep_{what}_days")) for what in _KEPT},
+            "ALARM_WEBHOOK_URL": self.alarm_webhook_url,
+            "ALARM_WEBHOOK_SECRET": self.alarm_webhook_secret,
             "LOG_LEVEL": self.log_level,
             "LOG_FORMAT": self.log_format,
             **(self.bucket.to_environ() if self.bucket else {}),
@@ -165,11 +171,17 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         bucket=bucket.read(read.text, read.fault),
         oidc=oidc.read(read.text, read.fault),
         chrome=read.text("CHROME"),
+        alarm_webhook_url=read.text("ALARM_WEBHOOK_URL"),
+        alarm_webhook_secret=read.text("ALARM_WEBHOOK_SECRET"),
     )
+    _refuse_faults(read, settings)
+    return _with_own_secrets(settings)
+
+
+def _refuse_faults(read: Reader, settings: Settings) -> None:
     _check_keys(read, settings)
     if read.problems:
         raise Invalid(*read.problems)
-    return _with_own_secrets(settings)
 
 
 def _keeping(read: Reader) -> dict[str, int]:
@@ -283,6 +295,7 @@ def _public_url(read: Reader, sandbox: bool, port: int) -> str:
 def _check_keys(read: Reader, settings: Settings) -> None:
     if settings.chrome and not settings.chrome.startswith("/"):
         read.fault("CHROME", "must be a whole path.")
+    _check_alarm_webhook(read, settings)
     key = settings.sendgrid_api_key
     if not (key.isascii() and key.isprintable()) or " " in key:
         read.fault("SENDGRID_API_KEY", "holds a character that no key has.")
@@ -313,6 +326,16 @@ def _check_keys(read: Reader, settings: Settings) -> None:
             read.fault(
                 "SENDGRID_WEBHOOK_KEYS", "holds something that is no P-256 public key in base64, as SendGrid shows it."
             )
+
+
+def _check_alarm_webhook(read: Reader, settings: Settings) -> None:
+    url, secret = settings.alarm_webhook_url, settings.alarm_webhook_secret
+    if url and not (url.startswith("https://") and _has_good_port(url) and urlsplit(url).hostname):
+        read.fault("ALARM_WEBHOOK_URL", "must be an address that starts with https://.")
+    elif url and not secret:
+        read.fault("ALARM_WEBHOOK_SECRET", "must be set together with ALARM_WEBHOOK_URL.")
+    if secret and len(secret) < 32:
+        read.fault("ALARM_WEBHOOK_SECRET", "has fewer than 32 characters.")
 
 
 def _with_own_secrets(settings: Settings) -> Settings:

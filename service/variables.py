@@ -143,6 +143,18 @@ VARIABLES = (
     Variable("OIDC_CLIENT_SECRET", "Its secret there.", "kX3vXXXXXXXXEXAMPLE", secret=True),
     Variable("OIDC_NAME", "What the button calls it.", "the firm's account", "single sign-on"),
     Variable("CHROME", "Chromium or Chrome, for `--screenshot`.", "/usr/bin/chromium", "the first on the `PATH`"),
+    Variable(
+        "ALARM_WEBHOOK_URL",
+        "Where alarms are posted, as signed JSON, beside the mails to the team; https, on the public internet.",
+        "https://hooks.firm.example/broadsheet",
+        "none: by mail alone",
+    ),
+    Variable(
+        "ALARM_WEBHOOK_SECRET",
+        "Key of the HMAC-SHA256 that they are signed with; required with it.",
+        "kX3vXXXXXXXXXXXXXXXXXXXXXXXXEXAMPLE",
+        secret=True,
+    ),
     Variable("LOG_LEVEL", "debug, info, warning or error.", "info", "info"),
     Variable("LOG_FORMAT", "`text` for people, `json` for machines.", "json", "text"),
 )

@@ -20,6 +20,7 @@ app.conf.beat_schedule = {
     "keep retention": {"task": queue.KEEP_RETENTION, "schedule": 300.0},
     "count issues": {"task": queue.COUNT_ISSUES, "schedule": 15.0},
     "check surroundings": {"task": queue.CHECK_SURROUNDINGS, "schedule": 900.0},
+    "watch": {"task": queue.WATCH, "schedule": 15.0},
     "sweep team mails": {"task": queue.SWEEP_TEAM_MAIL, "schedule": 10.0},
     "mail heartbeat": {"task": queue.HEARTBEAT_MAIL, "schedule": 60.0},
 }

@@ -1,7 +1,7 @@
 """Recurring duties."""
 
 from service import queue
-from service.operations import checking, counting, digesting, retaining, upkeep, uploading
+from service.operations import checking, counting, digesting, retaining, upkeep, uploading, watching
 from tasks.app import app
 
 
@@ -33,6 +33,11 @@ def count_issues() -> None:
 @app.task(name=queue.CHECK_SURROUNDINGS)
 def check_surroundings() -> None:
     checking.look_daily()
+
+
+@app.task(name=queue.WATCH)
+def watch() -> None:
+    watching.watch()
 
 
 # An import of a million rows takes minutes; its lease is renewed meanwhile.

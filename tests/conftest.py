@@ -165,6 +165,7 @@ def _tasks(chosen: Settings) -> dict[str, Callable[..., Any]]:
         team_mails,
         tracking,
         uploading,
+        watching,
     )
 
     return {
@@ -176,6 +177,7 @@ def _tasks(chosen: Settings) -> dict[str, Callable[..., Any]]:
         queue.SEND_BATCH: sending.send_batch,
         queue.SEND_SEEDS: seeding.send,
         queue.INGEST_PAYLOAD: tracking.ingest,
+        queue.WATCH: watching.watch,
         queue.LOOK_AT_UPLOAD: uploading.work,
         queue.SWEEP_SENDING: sweeping.sweep_sending,
         queue.SWEEP_TRACKING: sweeping.sweep_tracking,

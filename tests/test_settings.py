@@ -139,6 +139,8 @@ BAD = (
     ("OIDC_CLIENT_SECRET", "canary\ncanary"),
     ("OIDC_NAME", "x" * 61),
     ("CHROME", "chromium"),
+    ("ALARM_WEBHOOK_URL", "http://hooks.firm.example/x"),
+    ("ALARM_WEBHOOK_SECRET", "canary"),
     ("LOG_LEVEL", "loud"),
     ("LOG_FORMAT", "xml"),
 )

@@ -31,6 +31,11 @@ def issues() -> None:
     """Editions of a newsletter: create, send, watch, stop, decide."""
 
 
+@root.group(name="alarms")
+def alarms() -> None:
+    """What went wrong: list, acknowledge."""
+
+
 @root.group(name="design")
 def designs() -> None:
     """What mails look like."""

@@ -7,6 +7,7 @@ import click
 
 from service import settings
 from service.cli import (  # noqa: F401 - each registers its commands
+    alarm,
     bench,
     check,
     consent,

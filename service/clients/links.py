@@ -115,7 +115,7 @@ class _Asker:
         left = min(PATIENCE, self.deadline - time.monotonic())
         if left <= 0:
             raise Refused("there was no time left to ask")
-        connection = _Connection(where, left)
+        connection = Connection(where, left)
         # A socket's timeout starts again with every byte; this one does not.
         watch = threading.Timer(left, connection.abort)
         watch.daemon = True
@@ -162,7 +162,7 @@ class _Response(http.client.HTTPResponse):
         self.fp = io.BufferedReader(_Counted(sock.makefile("rb", buffering=0)))
 
 
-class _Connection(http.client.HTTPConnection):
+class Connection(http.client.HTTPConnection):
     """Connects to the address that was judged, whatever the name would resolve to by now; the certificate is the name's."""
 
     response_class = _Response

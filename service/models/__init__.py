@@ -1,5 +1,6 @@
 """Tables; no queries beyond relationships, no network."""
 
+from service.models.alarm import Alarm, Breaker
 from service.models.base import Base
 from service.models.consent import (
     ConsentDetails,
@@ -35,12 +36,14 @@ from service.models.writing import IssueEditor, IssuePicture, IssueVersion
 
 __all__ = [
     "AddressChange",
+    "Alarm",
     "ApiKey",
     "Approval",
     "Attempt",
     "AuditEntry",
     "Base",
     "Batch",
+    "Breaker",
     "Check",
     "Cohort",
     "ConsentDetails",

@@ -52,6 +52,7 @@ class Issue(Base):
     prepared_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     sent_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     seeded_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    resends_unknown: Mapped[bool] = mapped_column(server_default="false")
     in_archive: Mapped[bool] = mapped_column(server_default="false")
     forgotten: Mapped[Document]
     problems: Mapped[list[str]] = mapped_column(JSONB, server_default="[]")

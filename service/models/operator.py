@@ -103,11 +103,11 @@ class ApiKey(Base):
 
 class TeamMail(Base):
     """A mail to somebody of the team. `reset`: a link to set a forgotten password; `report`: what became of an issue, once to each
-    whom it concerns."""
+    whom it concerns; `alarm`: that something went wrong."""
 
     __tablename__ = "team_mails"
     __table_args__ = (
-        CheckConstraint("kind IN ('reset', 'report')", name="kind"),
+        CheckConstraint("kind IN ('reset', 'report', 'alarm')", name="kind"),
         CheckConstraint("state IN ('pending', 'sending', 'sent', 'failed', 'unknown')", name="state"),
         Index(None, "operator_id"),
         Index("ix_team_mails_open", "id", postgresql_where=text("state IN ('pending', 'sending')")),
@@ -118,6 +118,7 @@ class TeamMail(Base):
     operator_id: Mapped[int] = mapped_column(ForeignKey("operators.id", ondelete="CASCADE"))
     kind: Mapped[str]
     issue_id: Mapped[int | None] = mapped_column(ForeignKey("issues.id", ondelete="CASCADE"))
+    alarm_id: Mapped[int | None] = mapped_column(ForeignKey("alarms.id", ondelete="CASCADE"))
     state: Mapped[str] = mapped_column(server_default="pending")
     tries: Mapped[int] = mapped_column(server_default="0")
     reason: Mapped[str | None]

@@ -4,7 +4,7 @@ from typing import Any
 
 from service.db import transaction
 from service.domain.permissions import Permission
-from service.operations import checking, counting, reporting
+from service.operations import alarms, checking, counting, reporting
 from service.operations.permitting import within
 
 MANY_COMPLAINTS, MANY_BOUNCES = 0.001, 0.05
@@ -45,7 +45,11 @@ def overview(actor: str) -> dict[str, Any]:
             "has_newsletter": tx.execute("SELECT EXISTS (SELECT FROM newsletters)").scalar_one(),
             "has_readers": tx.execute("SELECT EXISTS (SELECT FROM subscriptions)").scalar_one(),
         }
-    return found | {"warnings": [told for one in last if (told := _told(one))], "late": _late_duties()}
+    return (
+        found
+        | {"alarms": [one for one in alarms.listed(actor=actor) if one["acknowledged_at"] is None]}
+        | {"warnings": [told for one in last if (told := _told(one))], "late": _late_duties()}
+    )
 
 
 def _told(issue: dict[str, Any]) -> str | None:

@@ -28,6 +28,8 @@ _RING = """
         SELECT b.id FROM batches b JOIN issues i ON i.id = b.issue_id
         WHERE b.issue_id = :issue AND b.state = 'pending' AND i.state = 'sending'
           AND (b.not_before IS NULL OR b.not_before <= clock_timestamp())
+          AND NOT EXISTS (SELECT FROM breakers k WHERE k.provider = i.provider AND (k.state = 'refused'
+              OR k.state = 'open' AND (k.open_until > clock_timestamp() OR k.probe_until > clock_timestamp())))
           AND (b.rung_at IS NULL OR b.rung_at <= clock_timestamp() - interval '60 seconds')
         ORDER BY b.id
         LIMIT greatest(0, :at_most - (SELECT n FROM outstanding))

@@ -11,7 +11,9 @@ import structlog
 
 from service.db import Transaction
 from service.domain.outcomes import Answer, Reason, Verdict
+from service.operations import breakers
 from service.operations.auditing import audit
+from service.operations.splitting import split
 
 log = structlog.get_logger(__name__)
 
@@ -35,6 +37,8 @@ def record(tx: Transaction, attempt_id: uuid.UUID, verdict: Verdict, deliveries:
         if verdict.answer is Answer.ACCEPTED:
             accept_late(tx, attempt_id, "answered after the lease had ended")
         return
+    # Before any other batch is touched: whoever probes locks the breaker first, and then a batch.
+    breakers.note(tx, batch["id"], verdict)
     _apply(tx, batch, verdict, deliveries)
 
 
@@ -157,7 +161,7 @@ def _apply(tx: Transaction, batch: dict[str, Any], verdict: Verdict, deliveries:
                 _reject(tx, batch, deliveries, 1, verdict.reason)
                 _pause_when_all_are_refused(tx, batch, verdict)
             else:
-                _split(tx, batch, deliveries, verdict.reason)
+                split(tx, batch, deliveries, verdict.reason)
                 if verdict.answer is Answer.SUBSTITUTIONS_REJECTED:
                     _make_the_rest_smaller(tx, batch, len(deliveries) // 2)
         case Answer.THROTTLED:
@@ -220,36 +224,6 @@ def _reject(tx: Transaction, batch: dict[str, Any], rejected: Sequence[int], rea
         _give_back(tx, batch, reason, timedelta(0))
 
 
-def _split(tx: Transaction, batch: dict[str, Any], deliveries: Sequence[int], reason: str) -> None:
-    """Two halves instead of one batch. The parent leaves every sum; who was excluded or failed in it stays counted in the
-    first half."""
-    half = len(deliveries) // 2
-    settled = batch["size"] - len(deliveries)
-    _child(tx, batch, deliveries[:half], settled=settled)
-    _child(tx, batch, deliveries[half:], settled=0)
-    _move(tx, batch, "split", reason)
-
-
-def _child(tx: Transaction, parent: dict[str, Any], deliveries: Sequence[int], *, settled: int) -> None:
-    child = tx.execute(
-        """INSERT INTO batches (issue_id, cohort_id, parent_id, size, excluded, failed)
-           VALUES (:issue, :cohort, :parent, :size, :excluded, :failed) RETURNING id""",
-        issue=parent["issue_id"],
-        cohort=parent["cohort_id"],
-        parent=parent["id"],
-        size=len(deliveries) + settled,
-        excluded=parent["excluded"] if settled else 0,
-        failed=parent["failed"] if settled else 0,
-    ).scalar_one()
-    tx.execute("UPDATE deliveries SET batch_id = :child WHERE id = ANY(:ids)", child=child, ids=list(deliveries))
-    if settled:
-        tx.execute(
-            "UPDATE deliveries SET batch_id = :child WHERE batch_id = :parent AND (excluded IS NOT NULL OR failed IS NOT NULL)",
-            child=child,
-            parent=parent["id"],
-        )
-
-
 def _make_the_rest_smaller(tx: Transaction, batch: dict[str, Any], size: int) -> None:
     """SendGrid's limit on substitutions is lower than we thought: split every larger pending batch of the issue too."""
     size = max(1, size)
@@ -273,7 +247,7 @@ def _make_the_rest_smaller(tx: Transaction, batch: dict[str, Any], size: int) ->
             ).scalars()
         )
         if len(readers) > 1:
-            _split(tx, dict(other), readers, "made smaller: the limit on substitutions is lower than set")
+            split(tx, dict(other), readers, "made smaller: the limit on substitutions is lower than set")
 
 
 def _pause(tx: Transaction, issue_id: int, why: str) -> None:

@@ -8,6 +8,7 @@ from service.domain.personalisation import Tag
 from service.errors import NotFound
 from service.operations import counting
 from service.rendering.webpage import impersonal
+from service.settings import current
 
 # Over the leaves: what is left of a batch's size shares the batch's state; a split batch's readers are its children's.
 _BATCHES = """
@@ -117,7 +118,13 @@ def halted(tx: Transaction) -> str | None:
     reason: str | None = tx.execute(
         "SELECT 'everything is halted: ' || stopped_because FROM installation WHERE stopped_at IS NOT NULL"
     ).scalar_one_or_none()
-    return reason
+    if reason is not None:
+        return reason
+    refused: str | None = tx.execute(
+        "SELECT 'SendGrid refuses the key; see the alarm' FROM breakers WHERE provider = :provider AND state = 'refused'",
+        provider=current().provider,
+    ).scalar_one_or_none()
+    return refused
 
 
 def show(issue_id: int) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from service.db import Transaction, transaction
 from service.domain.outcomes import Reason
 from service.domain.permissions import Permission
 from service.errors import Conflict, Invalid, NotFound
-from service.operations import approving, preflighting
+from service.operations import alarms, approving, preflighting
 from service.operations.auditing import audit
 from service.operations.bells import go_on, ring
 from service.operations.permitting import require
@@ -150,6 +150,7 @@ def resume(issue_id: int, *, actor: str, audience: int | None = None) -> None:
                 id=issue_id,
             )
         audit(tx, actor, "resume", f"issue {issue_id}", audience=audience)
+        alarms.settle_with_issue(tx, issue_id, actor)
         if state == "scheduled":
             tx.enqueue(queue.PREPARE_ISSUE, issue_id)
     with transaction() as tx:

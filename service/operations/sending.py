@@ -14,6 +14,7 @@ from service.clients import sendgrid
 from service.db import Transaction, transaction
 from service.domain.outcomes import Answer, Reason, Verdict
 from service.errors import RetryLater
+from service.operations import breakers
 from service.operations.bells import STALE, go_on, ring
 from service.operations.providers import refuse_if_foreign
 from service.operations.recording import record, release, unarmed_release
@@ -77,6 +78,8 @@ _ARM = """
       AND a.claimed_at > clock_timestamp() - :greatest_age
       AND b.id = a.batch_id AND b.state = 'claimed'
       AND i.id = a.issue_id AND i.state = 'sending' AND i.provider = :provider AND installation.stopped_at IS NULL
+      AND NOT EXISTS (SELECT FROM breakers k WHERE k.provider = :provider
+          AND (k.state = 'refused' OR k.state = 'open' AND k.probe_batch IS DISTINCT FROM b.id))
     RETURNING a.batch_id
 """
 
@@ -143,6 +146,8 @@ def _give_up(claim: Claim, reason: str) -> None:
 def _claim(batch_id: int) -> Claim | None:
     """Take the batch, exclude who is gone, move out who no longer agrees to tracking, and open an attempt."""
     with transaction() as tx:
+        if not breakers.admits(tx, batch_id):
+            return None
         taken = tx.execute(_CLAIM, batch=batch_id, provider=current().provider).mappings().one_or_none()
         if taken is None:
             refuse_if_foreign(

@@ -71,7 +71,23 @@ def write(tx: Transaction, mail: Mapping[str, Any]) -> TeamLetter | str:
     if sender is None:
         return "there is no newsletter, and so no sender"
     given = {"sender_name": sender.sender_name, "sender_address": sender.sender_address, "to": mail["address"]}
+    if mail["kind"] == "alarm":
+        return _alarm(tx, mail, given)
     return _reset(mail, given) if mail["kind"] == "reset" else _report(tx, mail, given)
+
+
+def _alarm(tx: Transaction, mail: Mapping[str, Any], given: Mapping[str, str]) -> TeamLetter | str:
+    alarm = tx.execute("SELECT told, closed_at FROM alarms WHERE id = :id", id=mail["alarm_id"]).one()
+    if alarm.closed_at is not None:
+        return "the alarm is over"
+    return TeamLetter(
+        subject="Something needs you",
+        paragraphs=(f"Hello {mail['name']},", alarm.told),
+        rows=(),
+        url=f"{current().public_url}/admin/alarms",
+        button="Look at the alarms",
+        **given,
+    )
 
 
 def _reset(mail: Mapping[str, Any], given: Mapping[str, str]) -> TeamLetter | str:

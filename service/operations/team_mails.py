@@ -44,7 +44,7 @@ _CLAIM = """
     UPDATE team_mails m SET state = 'sending', tries = tries + 1, lease_until = clock_timestamp() + CAST(:lease AS interval)
     FROM operators o WHERE m.id = :id AND o.id = m.operator_id AND m.state = 'pending'
       AND (m.not_before IS NULL OR m.not_before <= clock_timestamp())
-    RETURNING m.id, m.operator_id, m.kind, m.issue_id, m.created_at, o.address, o.name, o.time_zone, o.password_hash, o.disabled_at
+    RETURNING m.id, m.operator_id, m.kind, m.issue_id, m.alarm_id, m.created_at, o.address, o.name, o.time_zone, o.password_hash, o.disabled_at
 """
 
 

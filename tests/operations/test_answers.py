@@ -8,7 +8,7 @@ import pytest
 
 from service.db import transaction
 from service.domain.outcomes import Answer, Verdict
-from service.operations import reporting, scheduling, sweeping
+from service.operations import alarms, reporting, scheduling, sweeping
 from service.operations.sending import _arm, _claim, _finish
 from service.settings import Settings
 from tests.conftest import Sandbox, free_port
@@ -118,13 +118,21 @@ def test_a_refused_connection_gives_the_batch_back(
 
 
 @pytest.mark.parametrize("answer", ["401", "401-credits", "403"])
-def test_a_refused_key_pauses_the_issue_and_loses_nothing(drain: Drain, sandbox: Sandbox, answer: str) -> None:
+def test_a_refused_key_pauses_the_issue_and_loses_nothing(
+    drain: Drain, sandbox: Sandbox, sql: Sql, answer: str
+) -> None:
     sandbox.script(rules=[{"when": {"nth": 1}, "do": answer}])
     issue, _ = scheduled(3, drain)
     drain()
     assert (state(issue), book(issue)["pending"]) == ("paused", 3)
     assert answer[:3] in str(reporting.show(issue)["issue"]["state_reason"])
     scheduling.resume(issue, actor="test")
+    sweeping.sweep_sending()
+    drain()
+    assert book(issue)["pending"] == 3, "the key waits for a person"
+    (alarm,) = (one for one in alarms.listed(actor="test") if one["kind"] == "key")
+    alarms.acknowledge(alarm["id"], reason="the key was mended", actor="test")
+    due(sql)
     sweeping.sweep_sending()
     drain()
     assert book(issue)["accepted"] == 3

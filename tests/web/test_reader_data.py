@@ -46,6 +46,8 @@ NOT_A_READERS = {
     "growth_days": "sums over all readers",
     "newsletter_fields": "names of details, not of readers",
     "team_mails": "staff",
+    "alarms": "what went wrong, in counts without names",
+    "breakers": "the fitness of a key to send by",
     "passkeys": "staff",
     "checks": "what was found about the sender, not about readers",
     "subscriber_tags": "two numbers and a time; the tags are there by name",

@@ -4,6 +4,7 @@ from flask import Flask
 
 from service.web.admin import (
     account,
+    alarms,
     approval,
     audience,
     audit,
@@ -28,6 +29,7 @@ from service.web.admin import (
 
 BLUEPRINTS = (
     account.blueprint,
+    alarms.blueprint,
     approval.blueprint,
     audience.blueprint,
     audit.blueprint,

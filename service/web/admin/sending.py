@@ -6,7 +6,7 @@ from flask import Blueprint, Response, request, url_for
 
 from service.domain.permissions import Permission
 from service.errors import Conflict, Invalid
-from service.operations import editing, newsletter_settings, newsletters, scheduling, send_room
+from service.operations import editing, newsletter_settings, newsletters, resending, scheduling, send_room
 from service.operations.preflighting import Blocked
 from service.web.admin import gate
 from service.web.admin.frame import actor, back, fragment, page
@@ -93,6 +93,14 @@ def cancel(issue_id: int) -> Response:
     """To nobody else."""
     spared = scheduling.cancel(issue_id, actor=actor())
     return back(".show", f"Cancelled. {spared:,} readers will not get it.", issue_id=issue_id)
+
+
+@blueprint.post("/resend")
+def resend(issue_id: int) -> Response:
+    """Take the risk of sending unknown copies again, or no longer."""
+    into = request.form.get("into") == "yes"
+    resending.opt(issue_id, into=into, actor=actor())
+    return back(".show", "Written down." if into else "A person decides about each.", issue_id=issue_id)
 
 
 @blueprint.post("/batches/<int:batch_id>")

@@ -19,6 +19,8 @@ from tests.web.admin.test_gate import rules
 Sql = Callable[..., list[Any]]
 NEEDED = {
     "admin_account": None,
+    "admin_alarms.index": None,
+    "admin_alarms": Permission.SEND,
     "admin_approval.ask": Permission.WRITE,
     "admin_approval.approve": Permission.APPROVE,
     "admin_approval.refuse": Permission.APPROVE,
@@ -77,6 +79,7 @@ NEEDED = {
     "admin_sending.show": Permission.SEE,
     "admin_sending.progress": Permission.SEE,
     "admin_sending.ready": Permission.SEE,
+    "admin_sending.resend": Permission.DECIDE,
     "admin_sending.resolve": Permission.DECIDE,
     "admin_sending.follow_up": Permission.WRITE,
     "admin_sending": Permission.SEND,
@@ -129,6 +132,10 @@ def things(web: str, sql: Sql, drain: Callable[..., int], sandbox: Sandbox) -> d
         "tag_id": tagging.add(reader, "Client", actor="test"),
         "operator_id": an_operator("owner"),
         "sealed": "x",
+        "alarm_id": sql(
+            "INSERT INTO alarms (kind, subject, newsletter_id, told) VALUES ('stopped', 'x', %s, 'x') RETURNING id",
+            newsletter,
+        )[0][0],
     }
 
 
