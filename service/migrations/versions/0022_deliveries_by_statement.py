@@ -5,8 +5,8 @@ A foreign key asks once a row, which took a quarter of the freeze of a million r
 
 from alembic import op
 
-revision = "0024"
-down_revision = "0019"
+revision = "0022"
+down_revision = "0021"
 
 _HAVE_AN_ISSUE = """
     CREATE FUNCTION deliveries_have_an_issue() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
