@@ -17,8 +17,9 @@ def mark(tree: HtmlElement) -> None:
         if element.text and not _is_marked(element):
             before, spans = _cut(element.text)
             element.text = before
-            for at, span in enumerate(spans):
-                element.insert(at, span)
+            # From the end: at any other place than the first, lxml counts its way through all children before it.
+            for span in reversed(spans):
+                element.insert(0, span)
         parent = element.getparent()
         if element.tail and parent is not None and not _is_marked(parent):
             before, spans = _cut(element.tail)
