@@ -27,6 +27,8 @@ class Watch:
     ) -> None:
         self._stop.set()
         self._thread.join()
+        # What took less time than one look apart was not seen yet.
+        self._look_at_all()
 
     def highest(self) -> dict[str, float]:
         """MiB by kind of process. What processes share, such as PostgreSQL's cache, is not counted twice: private memory."""
@@ -34,8 +36,11 @@ class Watch:
 
     def _look_again(self) -> None:
         while not self._stop.wait(EVERY):
-            for folder in Path("/proc").glob("[0-9]*"):
-                self._look(folder)
+            self._look_at_all()
+
+    def _look_at_all(self) -> None:
+        for folder in Path("/proc").glob("[0-9]*"):
+            self._look(folder)
 
     def _look(self, folder: Path) -> None:
         try:

@@ -52,7 +52,7 @@ def test_an_import_is_taken_back_and_an_issue_is_approved_by_another_only(
         .succeeded()
         .json
     )
-    assert "1 readers are taken back" in broadsheet("subscribers", "undo-import", report["import_id"]).succeeded().err
+    assert "1 reader is taken back" in broadsheet("subscribers", "undo-import", report["import_id"]).succeeded().err
     assert "already" in broadsheet("subscribers", "undo-import", report["import_id"]).refused(code=1)[0]
     (folder / "letter.md").write_text("# News\n\nText of the news.\n")
     issue = (

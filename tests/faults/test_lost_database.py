@@ -16,6 +16,7 @@ TERMINATE = """
     WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid() AND pid <> %s
 """
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE %s = ANY(pg_blocking_pids(pid))"
+UNDER_WAY = "SELECT id::text FROM attempts WHERE issue_id = %s AND state = 'sending' FOR UPDATE"
 STORM = 25
 
 
@@ -32,11 +33,14 @@ def _storm(machine: Machine) -> int:
 
 def _cut_off_answers(machine: Machine, sending: Sending) -> set[str]:
     """Hold up the recording of requests under way, and end the connections that wait for it. Returns the attempts."""
-    wait_until(lambda: sending.count("sending"), machine.size.patience, "a request under way", 0.01)
+    held: list[tuple[str]] = []
     with machine.connect() as holder, holder.transaction():
-        held = holder.execute(
-            "SELECT id::text FROM attempts WHERE issue_id = %s AND state = 'sending' FOR UPDATE", [sending.issue]
-        ).fetchall()
+
+        def hold() -> bool:
+            held.extend(holder.execute(UNDER_WAY, [sending.issue]).fetchall())
+            return bool(held)
+
+        wait_until(hold, machine.size.patience, "a request under way", 0.01)
         holding = holder.info.backend_pid
         wait_until(lambda: machine.sql(WAITING, holding)[0][0] >= len(held), machine.size.patience, "the answers", 0.05)
         machine.sql(TERMINATE, holding)

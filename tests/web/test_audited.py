@@ -21,6 +21,7 @@ WHY_NOT = {
     "admin_editor.mail_of_reader": _LOOKS,
     "admin_editor.presence": "it says who has the text open, which others see for half a minute",
     "admin_readers.search": _LOOKS,
+    "admin_readers.stop": "it ends a search of one's own, and changes nothing",
     "admin_report.search": _LOOKS,
     "admin_segments.count": _LOOKS,
     "admin_segments.shape": _LOOKS,
