@@ -108,6 +108,7 @@ def _to(who: Expected, name: str) -> Row:
 
 def _of_the_mail(issue: Mapping[str, Any], preheaders: list[str], report: Report) -> list[Row]:
     blocking, warnings = len(report.blocking), report.count("warns")
+    has_preheaders = all(one.strip() for one in preheaders)
     return [
         Row("From", True, f"{issue['sender_name']} <{issue['sender_address']}>"),
         Row("Answers to", True, issue["reply_to"] or issue["sender_address"]),
@@ -117,7 +118,9 @@ def _of_the_mail(issue: Mapping[str, Any], preheaders: list[str], report: Report
             issue["subject"] or "none",
             "write",
         ),
-        Row("Preview text", all(one.strip() for one in preheaders), "there" if preheaders else "none", "write"),
+        Row(
+            "Preview text", has_preheaders, "there" if has_preheaders else "none: inboxes show the first words", "write"
+        ),
         Row(
             "Content",
             not issue["problems"] and not blocking,
