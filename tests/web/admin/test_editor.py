@@ -21,11 +21,6 @@ from tests.web.browsing import Page, Person
 Sql = Callable[..., list[Any]]
 
 
-@pytest.fixture
-def newsletter(web: str) -> int:
-    return a_newsletter()
-
-
 def write(web: str, person: Person, issue: int, **fields: str) -> Page:
     return person.press(person.get(f"{web}/admin/issues/{issue}/write"), f"/issues/{issue}/write", **fields)
 

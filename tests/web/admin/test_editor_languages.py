@@ -9,7 +9,7 @@ import pytest
 from service.errors import Conflict, Invalid, NotFound
 from service.operations import approving, editing, editing_history, editing_languages, scheduling
 from service.web.admin.editor_lines import Open
-from tests.builders import a_newsletter, an_issue, readers
+from tests.builders import an_issue, readers
 from tests.conftest import Sandbox
 from tests.team import actor_of, an_operator, signed_in
 from tests.web.browsing import Page, Person
@@ -17,16 +17,6 @@ from tests.web.browsing import Page, Person
 Sql = Callable[..., list[Any]]
 Drain = Callable[..., int]
 GERMAN = "# Neues vom Monat\n\nGuten Tag,\n\nlesen Sie [unseren Leitfaden](https://www.example.com/leitfaden).\n"
-
-
-@pytest.fixture
-def newsletter(web: str) -> int:
-    return a_newsletter()
-
-
-@pytest.fixture
-def editor(newsletter: int) -> Person:
-    return signed_in(an_operator("editor"))
 
 
 @pytest.fixture

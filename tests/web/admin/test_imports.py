@@ -23,16 +23,6 @@ CONSENT = "Ticked the box on the seminar form, March 2026"
 ROWS = "E-Mail;Vorname;office;secret note\nmei@readers.example;Mei;Berlin;x\nnobody;Bo;Paris;y\nMEI@readers.example;Mei;Berlin;z\n=cmd@x;;;\n"
 
 
-@pytest.fixture
-def newsletter(web: str) -> int:
-    return a_newsletter()
-
-
-@pytest.fixture
-def editor(newsletter: int) -> Person:
-    return signed_in(an_operator("editor"))
-
-
 def paste(web: str, person: Person, newsletter: int, rows: str = ROWS) -> Page:
     return person.press(
         person.get(f"{web}/admin/imports/new"), "/new", newsletter=str(newsletter), rows=rows, file=None

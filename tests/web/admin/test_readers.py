@@ -19,11 +19,6 @@ MEI = "mei.lin@firm.example"
 
 
 @pytest.fixture
-def newsletter(web: str) -> int:
-    return a_newsletter()
-
-
-@pytest.fixture
 def mei(newsletter: int, sql: Sql) -> int:
     readers(newsletter, [MEI, "bo@other.example"], names={MEI: "Mei"})
     sql(

@@ -30,11 +30,6 @@ Drain = Callable[..., int]
 
 
 @pytest.fixture
-def newsletter(web: str) -> int:
-    return a_newsletter()
-
-
-@pytest.fixture
 def issue(newsletter: int) -> int:
     readers(newsletter, people(3))
     return an_issue(newsletter)
