@@ -13,6 +13,7 @@ _STOP = """
     }
 """
 _MOST_STOPS = 60
+_A_MOMENT = 1000  # ms
 
 
 class Hands(Protocol):
@@ -60,6 +61,9 @@ class Keyboard:
         for _ in range(_MOST_STOPS):
             page.keyboard.press(key)
             there, shows, what = page.evaluate(_STOP, selector)
+            if not shows:  # a machine with much to do may not have scrolled or styled yet; who looks gives it a moment
+                page.wait_for_timeout(_A_MOMENT)
+                there, shows, what = page.evaluate(_STOP, selector)
             assert shows, f"nobody sees that they are at {what}"
             if there:
                 return
