@@ -54,3 +54,8 @@ def retention() -> None:
 @root.group(name="bench")
 def benches() -> None:
     """Measure this machine, on a fresh installation that is removed afterwards."""
+
+
+@root.group(name="faults")
+def fault_suites() -> None:
+    """Break an installation in every way, and see that it keeps its promises."""

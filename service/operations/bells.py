@@ -1,10 +1,14 @@
 """Rings for batches that are due, and closes an issue whose ledger has closed. Holds the two rules that every step of
 sending ends with."""
 
+from datetime import timedelta
+
 from service import queue
 from service.db import Transaction
 from service.settings import current
 
+RING_AGAIN = timedelta(seconds=60)
+"""A bell that nobody answered for so long is lost."""
 STALE = """
     greatest(i.prepared_at, i.resumed_at, (SELECT max(a.claimed_at) FROM attempts a WHERE a.issue_id = i.id),
         CASE WHEN i.local_at IS NOT NULL THEN (SELECT max(w.not_before) FROM batches w WHERE w.issue_id = i.id AND w.not_before <= clock_timestamp()) END
@@ -23,14 +27,14 @@ _HOLD_STALE = f"""
 _RING = """
     WITH outstanding AS (
         SELECT count(*) AS n FROM batches
-        WHERE issue_id = :issue AND (state IN ('claimed', 'sending') OR (state = 'pending' AND rung_at > clock_timestamp() - interval '60 seconds'))
+        WHERE issue_id = :issue AND (state IN ('claimed', 'sending') OR (state = 'pending' AND rung_at > clock_timestamp() - CAST(:again AS interval)))
     ), due AS (
         SELECT b.id FROM batches b JOIN issues i ON i.id = b.issue_id
         WHERE b.issue_id = :issue AND b.state = 'pending' AND i.state = 'sending'
           AND (b.not_before IS NULL OR b.not_before <= clock_timestamp())
           AND NOT EXISTS (SELECT FROM breakers k WHERE k.provider = i.provider AND (k.state = 'refused'
               OR k.state = 'open' AND (k.open_until > clock_timestamp() OR k.probe_until > clock_timestamp())))
-          AND (b.rung_at IS NULL OR b.rung_at <= clock_timestamp() - interval '60 seconds')
+          AND (b.rung_at IS NULL OR b.rung_at <= clock_timestamp() - CAST(:again AS interval))
         ORDER BY b.id
         LIMIT greatest(0, :at_most - (SELECT n FROM outstanding))
         FOR UPDATE OF b SKIP LOCKED
@@ -60,7 +64,7 @@ def ring_seeds(tx: Transaction) -> None:
 
 def ring(tx: Transaction, issue_id: int) -> int:
     """Ring for due batches of the issue, up to two bells a sending worker outstanding. Returns how many were rung."""
-    rows = tx.execute(_RING, issue=issue_id, at_most=2 * current().sending_workers).scalars().all()
+    rows = tx.execute(_RING, issue=issue_id, at_most=2 * current().sending_workers, again=RING_AGAIN).scalars().all()
     for batch_id in sorted(rows):
         tx.enqueue(queue.SEND_BATCH, batch_id)
     return len(rows)

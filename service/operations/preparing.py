@@ -2,6 +2,7 @@
 are verified; only then may anything be sent. All or nothing, in one transaction."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -17,8 +18,11 @@ from service.settings import current
 
 log = structlog.get_logger(__name__)
 
+LEASE = timedelta(minutes=10)
+"""A freeze that takes longer is taken for dead, and done again by somebody else."""
+
 _TAKE = """
-    UPDATE issues SET state = 'preparing', lease_until = clock_timestamp() + interval '10 minutes'
+    UPDATE issues SET state = 'preparing', lease_until = clock_timestamp() + CAST(:lease AS interval)
     WHERE id = :issue AND (
         (state = 'scheduled' AND scheduled_at <= clock_timestamp())
         OR (state = 'preparing' AND lease_until < clock_timestamp())
@@ -128,7 +132,7 @@ def _prepare(issue_id: int) -> bool:
     with transaction() as tx:
         if tx.execute(_TOO_LATE, issue=issue_id).rowcount:
             return False
-        if tx.execute(_TAKE, issue=issue_id, provider=current().provider).rowcount == 0:
+        if tx.execute(_TAKE, issue=issue_id, provider=current().provider, lease=LEASE).rowcount == 0:
             refuse_if_foreign(tx, issue_id)
             return False
         tx.execute("UPDATE installation SET kind = coalesce(kind, :kind)", kind=current().kind)

@@ -1,14 +1,15 @@
 """What the clock asks for every minute: ring again for whatever is due, give up leases that ended, close what is done. Every
 condition says "older than", never "between"; a sweep that fails is loud and shows in its duty."""
 
+import uuid
 from collections.abc import Callable
 from datetime import timedelta
 
 import structlog
 
 from service import queue
-from service.db import transaction
-from service.operations.bells import close_if_done, hold_stale, ring, ring_seeds
+from service.db import Transaction, transaction
+from service.operations.bells import RING_AGAIN, close_if_done, hold_stale, ring, ring_seeds
 from service.operations.preparing import ring_due
 from service.operations.recording import accept_late, unarmed_release
 from service.operations.scheduling import cancel_pending
@@ -87,21 +88,26 @@ def expire_leases() -> None:
         for attempt_id, state in tx.execute(_EXPIRED).all():
             if state == "claimed":
                 unarmed_release(tx, attempt_id, "the lease ended before it was armed")
-                continue
-            proved = tx.execute(
-                """UPDATE attempts SET state = 'unknown', reason = 'no answer was recorded: the worker died or hung', recorded_at = clock_timestamp()
-                   WHERE id = :id AND state = 'sending' RETURNING batch_id, evidence_at IS NOT NULL AS proved""",
-                id=attempt_id,
-            ).one_or_none()
-            if proved is None:
-                continue
-            tx.execute(
-                "UPDATE batches SET state = 'unknown', reason = 'no answer was recorded: the worker died or hung' WHERE id = :id AND state = 'sending'",
-                id=proved.batch_id,
-            )
-            log.warning("batch unknown", batch=proved.batch_id)
-            if proved.proved:
-                accept_late(tx, attempt_id, "an event proved it")
+            else:
+                _lose(tx, attempt_id)
+
+
+def _lose(tx: Transaction, attempt_id: uuid.UUID) -> None:
+    """Nobody will record what became of this request."""
+    proved = tx.execute(
+        """UPDATE attempts SET state = 'unknown', reason = 'no answer was recorded: the worker died or hung', recorded_at = clock_timestamp()
+           WHERE id = :id AND state = 'sending' RETURNING batch_id, evidence_at IS NOT NULL AS proved""",
+        id=attempt_id,
+    ).one_or_none()
+    if proved is None:
+        return
+    tx.execute(
+        "UPDATE batches SET state = 'unknown', reason = 'no answer was recorded: the worker died or hung' WHERE id = :id AND state = 'sending'",
+        id=proved.batch_id,
+    )
+    log.warning("batch unknown", batch=proved.batch_id)
+    if proved.proved:
+        accept_late(tx, attempt_id, "an event proved it")
 
 
 def sweep_tracking() -> None:
@@ -113,9 +119,10 @@ def _sweep_tracking() -> None:
     with transaction() as tx:
         due = tx.execute(
             """UPDATE payloads SET rung_at = clock_timestamp() WHERE (id, received_on) IN (
-                   SELECT id, received_on FROM payloads WHERE state = 'pending' AND (rung_at IS NULL OR rung_at < clock_timestamp() - interval '60 seconds')
+                   SELECT id, received_on FROM payloads WHERE state = 'pending' AND (rung_at IS NULL OR rung_at < clock_timestamp() - CAST(:again AS interval))
                    ORDER BY id LIMIT 200 FOR UPDATE SKIP LOCKED
-               ) RETURNING id"""
+               ) RETURNING id""",
+            again=RING_AGAIN,
         ).scalars()
         for payload_id in sorted(due):
             tx.enqueue(queue.INGEST_PAYLOAD, payload_id)

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.faults import issues, sizes
-from tests.faults.issues import Sending
-from tests.faults.machine import Machine
-from tests.faults.sizes import Size
+from service.lab.faults import issues, sizes
+from service.lab.faults.issues import Sending
+from service.lab.faults.machine import Machine
+from service.lab.faults.sizes import Size
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.faults.checking import Attempt, Books, Copy, Fate, faults
+from service.lab.faults.checking import Attempt, Books, Copy, Fate, faults
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 ADA, BEN, CLEO, DAN = (f"{name}@readers.example" for name in ("ada", "ben", "cleo", "dan"))

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.faults.issues import Sending
-from tests.faults.machine import Machine, wait_until
-from tests.faults.sizes import chosen
+from service.lab.faults import program
+from service.lab.faults.issues import Sending
+from service.lab.faults.machine import Machine, wait_until
+from service.lab.faults.sizes import chosen
 from tests.faults.test_leaving_in_the_middle import leave_from_threads
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(20 * chosen().patience)]
@@ -16,7 +17,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(20 * chosen().patience)]
 def careless_worker(one_machine: Machine) -> Iterator[None]:
     """Alone at the queue, for all controls: each of them provokes what one guard would have prevented."""
     one_machine.wire()
-    with one_machine.another_worker(["tests.faults.careless"]):
+    with one_machine.another_worker([program.__name__, "celery"], {program.WITHOUT: "R3,R6,consent"}):
         yield
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.faults.issues import Sending
-from tests.faults.machine import Machine
-from tests.faults.sizes import Size, chosen
+from service.lab.faults.issues import Sending
+from service.lab.faults.machine import Machine
+from service.lab.faults.sizes import Size, chosen
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(20 * chosen().patience)]
 

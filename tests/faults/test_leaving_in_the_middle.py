@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from service.lab.faults.issues import Sending
+from service.lab.faults.machine import Machine
+from service.lab.faults.sizes import chosen
 from service.tokens import Purpose, Signer
-from tests.faults.issues import Sending
-from tests.faults.machine import Machine
-from tests.faults.sizes import chosen
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(20 * chosen().patience)]
 

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.faults.issues import Sending
-from tests.faults.machine import Machine, wait_until
-from tests.faults.sizes import chosen
+from service.lab.faults.issues import Sending
+from service.lab.faults.machine import Machine, wait_until
+from service.lab.faults.sizes import chosen
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(20 * chosen().patience)]
 

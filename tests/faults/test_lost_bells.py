@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 import pytest
 
+from service.lab.faults.issues import Sending
+from service.lab.faults.machine import Machine
+from service.lab.faults.sizes import Size, chosen
 from service.tokens import Purpose, Signer
-from tests.faults.issues import Sending
-from tests.faults.machine import Machine
-from tests.faults.sizes import Size, chosen
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(20 * chosen().patience)]
 
@@ -50,8 +50,8 @@ def test_a_frozen_queue_keeps_nobody_from_leaving_and_sending_goes_on_after(
     leavers = machine.sql(
         "SELECT subscription_id FROM deliveries WHERE issue_id = %s ORDER BY id DESC LIMIT 5", sending.issue
     )
-    os.kill(machine.valkey_pid(), signal.SIGSTOP)
-    thaw = threading.Timer(size.frozen_seconds, os.kill, (machine.valkey_pid(), signal.SIGCONT))
+    os.kill(machine.servers.broker(), signal.SIGSTOP)
+    thaw = threading.Timer(size.frozen_seconds, os.kill, (machine.servers.broker(), signal.SIGCONT))
     thaw.start()
     try:
         slowest = 0.0

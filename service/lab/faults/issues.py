@@ -2,7 +2,7 @@
 who knows what the sandbox has, and checked."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,10 @@ from typing import Any
 from service import queue
 from service.db import transaction
 from service.lab import readers as lab_readers
+from service.lab.faults import checking
+from service.lab.faults.machine import Machine, wait_until
 from service.operations import authoring, importing, newsletter_making, reporting, scheduling, suppressing
 from service.operations.authoring import Source
-from tests.faults import checking
-from tests.faults.machine import Machine, wait_until
 
 LETTER = '# Letter {title}\n\nDear {{{{ first_name | default: "reader" }}}},\n\nread [our guide](https://www.example.com/guide).\n'
 
@@ -54,6 +54,9 @@ class Sending:
         }
         self.issue, _ = authoring.create_issue(source, newsletter_id=newsletter, actor="test")
         self.left: dict[str, datetime] = {}
+        self.erased: set[str] = set()
+        self.checks: list[Callable[[checking.Books], Iterable[str]]] = []
+        """What else must hold, each in words that begin as the checker's do."""
         scheduling.schedule(self.issue, actor="test")
 
     def count(self, *states: str) -> int:
@@ -109,6 +112,15 @@ class Sending:
         wait_until(settled, self.machine.size.patience, "the issue to be settled", 0.2)
         return self.show()
 
+    def wait_until_done(self) -> None:
+        """Wait until no request is to be made or under way."""
+
+        def done() -> bool:
+            found = self.show()
+            return found["ledger"]["candidates"] > 0 and not self.count("pending", "claimed", "sending")
+
+        wait_until(done, self.machine.size.patience, "the last request", 0.1)
+
     def wait_until_sent(self) -> dict[str, Any]:
         wait_until(
             lambda: self.show()["issue"]["state"] == "sent", self.machine.size.patience, "the ledger to close", 0.2
@@ -123,7 +135,10 @@ class Sending:
 
     def faults(self) -> list[str]:
         """The checker's findings; also what the product's own count of rows says."""
-        found = checking.faults(self.books(), self.meant, self.left)
+        books = self.books()
+        erased = {name for name in books.fates if name.startswith(checking.ERASED)} | (self.erased & books.fates.keys())
+        found = checking.faults(books, (self.meant - self.erased) | erased, self.left)
+        found += [words for check in self.checks for words in check(books)]
         with transaction() as tx:
             return found + reporting.check_ledger(tx, self.issue)
 

@@ -21,10 +21,14 @@ import psycopg
 import redis
 
 from service import queue, settings, wiring
+from service.lab.faults import program
+from service.lab.faults.servers import EmbeddedServers, Servers, StockServers, free_port
+from service.lab.faults.sizes import Size
 from service.running import environment_of
 from service.settings import ROOT, Settings
-from tests.faults.sizes import Size
 
+_MARKS = {"web": "\0service.wsgi:app\0", "beat": "\0beat\0", "sandbox": "\0service.sandbox\0"}
+"""What is in the command line of a process, where it is not its queue."""
 _STRANGE = (
     "DATABASE_URL",
     "REDIS_URL",
@@ -45,21 +49,18 @@ def wait_until(condition: Callable[[], object], seconds: float, what: str, pause
         time.sleep(pause)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class Machine:
     """One home and the `up` that runs it. This process is wired to it too, so that a test can use the operations."""
 
-    def __init__(self, size: Size) -> None:
+    def __init__(self, size: Size, *, stock: bool = False) -> None:
+        """`stock`: on this machine's own PostgreSQL and Redis instead of the embedded servers."""
         self.size = size
         # Servers never run as root: their account must be able to enter the folder.
         self._outer = Path(tempfile.mkdtemp(prefix="broadsheet-faults-", dir="/tmp"))
         self._outer.chmod(0o711)
         self.home = self._outer / "home"
+        self.points = self._outer / "points"
+        self.servers: Servers = StockServers(self._outer) if stock else EmbeddedServers(self.home)
         self.environ = {name: value for name, value in os.environ.items() if not name.startswith(_STRANGE)} | {
             "BROADSHEET_HOME": str(self.home),
             "PYTHONPATH": str(ROOT),
@@ -68,6 +69,9 @@ class Machine:
             "SENDGRID_BATCH_SIZE": str(size.batch_size),
             "SENDING_WORKERS": str(size.workers),
             "NO_PROXY": "127.0.0.1,localhost",
+            "TRUSTED_PROXIES": "1",
+            **self.servers.environ,
+            **({program.PACE: str(size.pace), program.POINTS: str(self.points)} if size.pace else {}),
         }
         self.settings: Settings = settings.load(self.environ)
         self._up: subprocess.Popen[bytes] | None = None
@@ -76,12 +80,10 @@ class Machine:
     def start(self) -> None:
         """Start `up` and wait until web, sandbox and every worker answer."""
         with (self._outer / "up.log").open("ab") as log:
-            self._up, self._lifeline = _tied([sys.executable, "-m", "service.cli", "up", "--quiet"], self.environ, log)
+            command = ["-m", *((program.__name__,) if self.size.pace else ()), "service.cli", "up", "--quiet"]
+            self._up, self._lifeline = _tied([sys.executable, *command], self.environ, log)
         wait_until(self._answers, self.size.patience, f"`up` ({self.words()})", 0.3)
-        known = json.loads((self.home / "run" / "servers.json").read_text())
-        self.settings = settings.load(self.environ).connected(
-            known["database_url"], known["redis_url"], known["owner_url"]
-        )
+        self.settings = self.servers.connected(settings.load(self.environ))
         self.wire()
         wait_until(self.listening, self.size.patience, "the workers", 0.3)
 
@@ -94,6 +96,10 @@ class Machine:
         """Other tests wire this process to their own installation."""
         wiring.wire(self.settings)
 
+    def rewire(self) -> None:
+        """After a server was started again: what this process holds open of it is stale."""
+        self.wire()
+
     def words(self) -> str:
         """What `up` said."""
         path = self._outer / "up.log"
@@ -105,6 +111,7 @@ class Machine:
     def close(self) -> None:
         if self._up is not None:
             self.kill_everything()  # to stop it in order is slower, and another suite's question
+        self.servers.close()
         shutil.rmtree(self._outer, ignore_errors=True)
 
     def command(self, *arguments: object) -> Any:
@@ -137,6 +144,13 @@ class Machine:
         (self._outer / "up.log").unlink()
         return len(family) + 1
 
+    def process(self, name: str, gone: int | None = None) -> int:
+        """The first process of a name in the Procfile, once it runs and is not the one that is `gone`; 0 until then."""
+        assert self._up
+        mark = _MARKS.get(name, f"\0--queues\0{name}\0").encode()
+        found = [pid for pid in _descendants(self._up.pid) if mark in _command_line(pid) and pid != gone]
+        return min(found, default=0)
+
     def worker(self, name: str) -> list[int]:
         """The processes of a queue's worker: the parent first, then its pool."""
         assert self._up
@@ -157,9 +171,6 @@ class Machine:
         with self.redis() as client:
             blocked = [one for one in client.client_list() if "b" in str(one["flags"])]
         return len(blocked) >= 4
-
-    def valkey_pid(self) -> int:
-        return int(json.loads((self.home / "run" / "valkey.json").read_text())["pid"])
 
     def redis(self) -> "redis.Redis":
         return redis.Redis.from_url(self.settings.redis_url, socket_timeout=10, socket_connect_timeout=10)
@@ -225,6 +236,24 @@ class Machine:
             worker.wait()
             os.close(lifeline)
             self._control("add_consumer")
+
+    @contextmanager
+    def another_process(self, *arguments: str) -> Iterator[None]:
+        """One more of Celery's processes, outside of `up` and like its own."""
+        name = arguments[0]
+        log = self._outer / f"another-{name}.log"
+        command = [sys.executable, "-m", program.__name__, "celery", "--app", "tasks", *arguments, "-l", "INFO"]
+        ready = {"worker": b" ready.", "beat": b"beat: Starting"}[name]
+        with log.open("wb") as output:
+            process, lifeline = _tied(command, environment_of(self.settings), output)
+        try:
+            wait_until(lambda: ready in log.read_bytes(), self.size.patience, f"another {name}", 0.2)
+            yield
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            os.close(lifeline)
 
     def log_of_another_worker(self) -> str:
         return (self._outer / "another.log").read_text(errors="replace")

@@ -13,6 +13,9 @@ from typing import Any
 
 import psycopg
 
+ERASED = "erased "
+"""Before the number of a delivery, in place of an address that nobody here knows any more."""
+
 
 @dataclass(frozen=True)
 class Fate:
@@ -63,8 +66,8 @@ def read(connection: "psycopg.Connection[Any]", sandbox: Path, issue: int) -> Bo
     fates = {
         address: Fate(*rest)
         for address, *rest in connection.execute(
-            """SELECT lower(s.address), d.id::text, d.excluded, d.failed, b.id, b.state FROM deliveries d
-               JOIN subscribers s ON s.id = d.subscriber_id LEFT JOIN batches b ON b.id = d.batch_id WHERE d.issue_id = %s""",
+            """SELECT coalesce(lower(s.address), 'erased ' || d.id), d.id::text, d.excluded, d.failed, b.id, b.state FROM deliveries d
+               LEFT JOIN subscribers s ON s.id = d.subscriber_id LEFT JOIN batches b ON b.id = d.batch_id WHERE d.issue_id = %s""",
             [issue],
         )
     }
@@ -75,7 +78,12 @@ def read(connection: "psycopg.Connection[Any]", sandbox: Path, issue: int) -> Bo
             [issue],
         )
     }
-    return Books(state, int(candidates or 0), fates, attempts, list(_copies(sandbox, issue)))
+    copies = list(_copies(sandbox, issue))
+    for copy in copies:
+        # Of somebody who was erased since, only the sandbox knows the address.
+        if (fate := fates.pop(f"{ERASED}{copy.delivery}", None)) is not None:
+            fates[copy.address] = fate
+    return Books(state, int(candidates or 0), fates, attempts, copies)
 
 
 def _copies(sandbox: Path, issue: int) -> Iterator[Copy]:
