@@ -52,8 +52,8 @@ def wait_until(condition: Callable[[], object], seconds: float, what: str, pause
 class Machine:
     """One home and the `up` that runs it. This process is wired to it too, so that a test can use the operations."""
 
-    def __init__(self, size: Size, *, stock: bool = False) -> None:
-        """`stock`: on this machine's own PostgreSQL and Redis instead of the embedded servers."""
+    def __init__(self, size: Size, *, stock: bool = False, without: str = "") -> None:
+        """`stock`: on this machine's own PostgreSQL and Redis instead of the embedded servers. `without`: guards that are taken away."""
         self.size = size
         # Servers never run as root: their account must be able to enter the folder.
         self._outer = Path(tempfile.mkdtemp(prefix="broadsheet-faults-", dir="/tmp"))
@@ -72,6 +72,7 @@ class Machine:
             "TRUSTED_PROXIES": "1",
             **self.servers.environ,
             **({program.PACE: str(size.pace), program.POINTS: str(self.points)} if size.pace else {}),
+            **({program.WITHOUT: without} if without else {}),
         }
         self.settings: Settings = settings.load(self.environ)
         self._up: subprocess.Popen[bytes] | None = None

@@ -11,10 +11,11 @@ from typing import Any
 
 from service.errors import BroadsheetError
 from service.lab import bench
-from service.lab.faults import answers, crowds, events, issues, killing, servers_hurt, sizes
+from service.lab.faults import answers, crowds, events, guards, issues, killing, servers_hurt, sizes
 from service.lab.faults.machine import Machine
 from service.lab.faults.run import Outcome, Run, settle
 
+GUARDED = "F13"
 FAULTS: dict[str, tuple[str, Callable[[Run], None], int]] = {
     "F1": ("a process killed at each point of its work", killing.killed_at_a_point, 30),
     "F2": ("a process stopped for 1, 2 and 10 leases, and let go on", killing.stopped_at_a_point, 30),
@@ -26,6 +27,7 @@ FAULTS: dict[str, tuple[str, Callable[[Run], None], int]] = {
     "F9": ("two clocks, more workers, buttons pressed twice", crowds.pulled_about, 30),
     "F10": ("readers leave, are imported and erased meanwhile", crowds.stormed, 30),
     "F11": ("a migration, and every process restarted in order", killing.restarted_in_order, 5),
+    GUARDED: ("each guard taken away in turn: is it noticed?", lambda _: None, len(guards.GUARDS)),
 }
 """By its number: what it is, what does it, and how many seeds a whole suite runs."""
 
@@ -63,12 +65,34 @@ def run(
     todo = [
         (name, seed)
         for name in chosen
-        for seed in range(seeds or FAULTS[name][2])
+        for seed in range(FAULTS[name][2] if name == GUARDED else seeds or FAULTS[name][2])
         if not report.has(fault=name, seed=seed, readers=readers, stock=stock)
     ]
+    _without_guards([one for one in todo if one[0] == GUARDED], readers, stock, report, say)
+    todo = [one for one in todo if one[0] != GUARDED]
     for start in range(0, len(todo), RUNS_A_MACHINE):
         _on_one_machine(todo[start : start + RUNS_A_MACHINE], readers, stock, report, say)
     return table(chosen, [one for one in report.runs if one["readers"] == readers and one["stock"] == stock])
+
+
+def _without_guards(
+    todo: Sequence[tuple[str, int]], readers: int, stock: bool, report: Report, say: Callable[[str], None]
+) -> None:
+    """A machine for each guard, since all its processes are without it; green is what the checker found red."""
+    for name, seed in todo:
+        guard = list(guards.GUARDS)[seed]
+        started = time.monotonic()
+        without = "" if guard in guards.IN_THE_DATABASE else guard
+        with prepared(readers, stock, without) as (machine, newsletter, form):
+            one = Run(machine, newsletter, seed, form, notes={"without": guard})
+            try:
+                one.notes["found"] = len(guards.is_noticed(one, guard))
+                words = [] if one.notes["found"] else [f"{LOST}: nobody noticed that {guard} was taken away"]
+            except Exception as error:
+                words = [f"{LOST}: {type(error).__name__}: {error}"[:600]]
+        found = asdict(_nothing(time.monotonic() - started, words, one.notes)) | {"counted": {}}
+        report.add({"fault": name, "seed": seed, "readers": readers, "stock": stock} | found)
+        say(_line(report.runs[-1]))
 
 
 def _on_one_machine(
@@ -95,19 +119,19 @@ def _once(machine: Machine, newsletter: int, form: bench.Form, name: str, seed: 
         FAULTS[name][1](one)
         outcome = settle(one, started)
     except Exception as error:
-        words = f"{LOST}: {type(error).__name__}: {error}"[:600]
+        words = [f"{LOST}: {type(error).__name__}: {error}"[:600]]
         return asdict(_nothing(time.monotonic() - started, words, one.notes)) | {"counted": {}}
     return asdict(outcome) | {"counted": outcome.counted()}
 
 
-def _nothing(seconds: float, words: str, notes: dict[str, Any]) -> Outcome:
-    return Outcome(round(seconds, 1), 0, 0, 0, 0, 0, 0, 0, 0, [words], notes)
+def _nothing(seconds: float, words: list[str], notes: dict[str, Any]) -> Outcome:
+    return Outcome(round(seconds, 1), 0, 0, 0, 0, 0, 0, 0, 0, words, notes)
 
 
 @contextmanager
-def prepared(readers: int, stock: bool) -> Iterator[tuple[Machine, int, bench.Form]]:
+def prepared(readers: int, stock: bool, without: str = "") -> Iterator[tuple[Machine, int, bench.Form]]:
     """A machine that runs, with a newsletter of so many readers and a sign-up form that was looked at."""
-    machine = Machine(sizes.paced(readers), stock=stock)
+    machine = Machine(sizes.paced(readers), stock=stock, without=without)
     try:
         machine.start()
         bench.a_newsletter()
