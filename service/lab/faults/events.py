@@ -93,7 +93,8 @@ class _Teller:
         rng = self._run.rng
         match self._kind:
             case "duplicated":
-                pages = [page for page in _pages(events, PAGE) for _ in range(TIMES)]
+                some = rng.sample(events, min(60, len(events)))
+                pages = [*_pages(events, PAGE), *([some] * (TIMES - 1))]
                 rng.shuffle(pages)
             case "reversed":
                 pages = list(_pages(events[::-1], PAGE))[::-1]

@@ -121,6 +121,16 @@ class Sending:
 
         wait_until(done, self.machine.size.patience, "the last request", 0.1)
 
+    def wait_until_settled_or_held(self) -> None:
+        """Wait until nothing goes on by itself, for whatever reason."""
+
+        def rests() -> bool:
+            found = self.show()
+            state, ledger = found["issue"]["state"], found["ledger"]
+            return state in ("sent", "held", "paused") or (ledger["candidates"] > 0 and ledger["pending"] == 0)
+
+        wait_until(rests, self.machine.size.patience, "the issue to come to rest", 0.1)
+
     def wait_until_sent(self) -> dict[str, Any]:
         wait_until(
             lambda: self.show()["issue"]["state"] == "sent", self.machine.size.patience, "the ledger to close", 0.2

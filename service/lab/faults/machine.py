@@ -22,6 +22,7 @@ import redis
 
 from service import queue, settings, wiring
 from service.lab.faults import program
+from service.lab.faults.clock_setting import Clocks
 from service.lab.faults.servers import EmbeddedServers, Servers, StockServers, free_port
 from service.lab.faults.sizes import Size
 from service.running import environment_of
@@ -52,14 +53,16 @@ def wait_until(condition: Callable[[], object], seconds: float, what: str, pause
 class Machine:
     """One home and the `up` that runs it. This process is wired to it too, so that a test can use the operations."""
 
-    def __init__(self, size: Size, *, stock: bool = False, without: str = "") -> None:
-        """`stock`: on this machine's own PostgreSQL and Redis instead of the embedded servers. `without`: guards that are taken away."""
+    def __init__(self, size: Size, *, stock: bool = False, without: str = "", clocked: bool = False) -> None:
+        """`stock`: on this machine's own PostgreSQL and Redis instead of the embedded servers. `without`: guards that are taken away.
+        `clocked`: its clocks can be set."""
         self.size = size
         # Servers never run as root: their account must be able to enter the folder.
         self._outer = Path(tempfile.mkdtemp(prefix="broadsheet-faults-", dir="/tmp"))
         self._outer.chmod(0o711)
         self.home = self._outer / "home"
         self.points = self._outer / "points"
+        self.clocks = Clocks(self._outer) if clocked else None
         self.servers: Servers = StockServers(self._outer) if stock else EmbeddedServers(self.home)
         self.environ = {name: value for name, value in os.environ.items() if not name.startswith(_STRANGE)} | {
             "BROADSHEET_HOME": str(self.home),
@@ -73,6 +76,7 @@ class Machine:
             **self.servers.environ,
             **({program.PACE: str(size.pace), program.POINTS: str(self.points)} if size.pace else {}),
             **({program.WITHOUT: without} if without else {}),
+            **(_clocked(self.clocks) if self.clocks else {}),
         }
         self.settings: Settings = settings.load(self.environ)
         self._up: subprocess.Popen[bytes] | None = None
@@ -265,6 +269,12 @@ class Machine:
             "sending", destination=[f"sending@{socket.gethostname()}"], reply=True, timeout=20
         )
         assert replies, f"the worker did not answer {order}"
+
+
+def _clocked(clocks: Clocks) -> dict[str, str]:
+    """`up` and the servers that it starts have one clock, the product's other processes another."""
+    own = " ".join(f"{name}={value}" for name, value in clocks.environ("processes").items())
+    return clocks.environ("database") | {program.PREFIX: own}
 
 
 def _tied(

@@ -18,6 +18,8 @@ PACE = "BROADSHEET_LAB_PACE"
 """What every wait is multiplied by."""
 WITHOUT = "BROADSHEET_LAB_WITHOUT"
 """Names of guards that are taken away, with commas between."""
+PREFIX = "BROADSHEET_LAB_PREFIX"
+"""Variables before each of the commands."""
 HURT = ("celery", "gunicorn")
 
 
@@ -40,7 +42,9 @@ def _hurt_procfile(path: Path) -> dict[str, str]:
     """The product's own commands, each by this program."""
     found = read_procfile(path)
     return {
-        name: f"python -m {__spec__.name} {command}" if command.split()[0] in HURT else command
+        name: f"{os.environ.get(PREFIX, '')} python -m {__spec__.name} {command}".strip()
+        if command.split()[0] in HURT
+        else command
         for name, command in found.items()
     }
 

@@ -11,11 +11,12 @@ from typing import Any
 
 from service.errors import BroadsheetError
 from service.lab import bench
-from service.lab.faults import answers, crowds, events, guards, issues, killing, servers_hurt, sizes
+from service.lab.faults import answers, clocks, crowds, events, guards, issues, killing, servers_hurt, sizes
 from service.lab.faults.machine import Machine
 from service.lab.faults.run import Outcome, Run, settle
 
 GUARDED = "F13"
+CLOCKED = "F8"
 FAULTS: dict[str, tuple[str, Callable[[Run], None], int]] = {
     "F1": ("a process killed at each point of its work", killing.killed_at_a_point, 30),
     "F2": ("a process stopped for 1, 2 and 10 leases, and let go on", killing.stopped_at_a_point, 30),
@@ -24,6 +25,7 @@ FAULTS: dict[str, tuple[str, Callable[[Run], None], int]] = {
     "F5": ("PostgreSQL stopped at once, cut off, read-only, killed", servers_hurt.database_hurt, 5),
     "F6": ("every wrong answer of the provider", answers.answered_wrong, 30),
     "F7": ("events told many times, backwards, late, malformed", events.told_in_every_way, 30),
+    CLOCKED: ("the clocks jump by two hours", clocks.clocks_jump, 5),
     "F9": ("two clocks, more workers, buttons pressed twice", crowds.pulled_about, 30),
     "F10": ("readers leave, are imported and erased meanwhile", crowds.stormed, 30),
     "F11": ("a migration, and every process restarted in order", killing.restarted_in_order, 5),
@@ -69,9 +71,10 @@ def run(
         if not report.has(fault=name, seed=seed, readers=readers, stock=stock)
     ]
     _without_guards([one for one in todo if one[0] == GUARDED], readers, stock, report, say)
-    todo = [one for one in todo if one[0] != GUARDED]
-    for start in range(0, len(todo), RUNS_A_MACHINE):
-        _on_one_machine(todo[start : start + RUNS_A_MACHINE], readers, stock, report, say)
+    _on_one_machine([one for one in todo if one[0] == CLOCKED], readers, stock, report, say)
+    others = [one for one in todo if one[0] not in (GUARDED, CLOCKED)]
+    for start in range(0, len(others), RUNS_A_MACHINE):
+        _on_one_machine(others[start : start + RUNS_A_MACHINE], readers, stock, report, say)
     return table(chosen, [one for one in report.runs if one["readers"] == readers and one["stock"] == stock])
 
 
@@ -100,7 +103,7 @@ def _on_one_machine(
 ) -> None:
     at = 0
     while at < len(todo):
-        with prepared(readers, stock) as (machine, newsletter, form):
+        with prepared(readers, stock, clocked=todo[at][0] == CLOCKED) as (machine, newsletter, form):
             while at < len(todo):
                 name, seed = todo[at]
                 at += 1
@@ -129,9 +132,11 @@ def _nothing(seconds: float, words: list[str], notes: dict[str, Any]) -> Outcome
 
 
 @contextmanager
-def prepared(readers: int, stock: bool, without: str = "") -> Iterator[tuple[Machine, int, bench.Form]]:
+def prepared(
+    readers: int, stock: bool, without: str = "", *, clocked: bool = False
+) -> Iterator[tuple[Machine, int, bench.Form]]:
     """A machine that runs, with a newsletter of so many readers and a sign-up form that was looked at."""
-    machine = Machine(sizes.paced(readers), stock=stock, without=without)
+    machine = Machine(sizes.paced(readers), stock=stock, without=without, clocked=clocked)
     try:
         machine.start()
         bench.a_newsletter()
