@@ -8,7 +8,7 @@ from service.db import Transaction
 from service.settings import current
 
 RING_AGAIN = timedelta(seconds=60)
-"""A bell that nobody answered for so long is lost."""
+"""A bell that nobody answered for so long is lost; and so is one of a moment that is still to come: then the database's clock was set back."""
 STALE = """
     greatest(i.prepared_at, i.resumed_at, (SELECT max(a.claimed_at) FROM attempts a WHERE a.issue_id = i.id),
         CASE WHEN i.local_at IS NOT NULL THEN (SELECT max(w.not_before) FROM batches w WHERE w.issue_id = i.id AND w.not_before <= clock_timestamp()) END
@@ -27,14 +27,14 @@ _HOLD_STALE = f"""
 _RING = """
     WITH outstanding AS (
         SELECT count(*) AS n FROM batches
-        WHERE issue_id = :issue AND (state IN ('claimed', 'sending') OR (state = 'pending' AND rung_at > clock_timestamp() - CAST(:again AS interval)))
+        WHERE issue_id = :issue AND (state IN ('claimed', 'sending') OR (state = 'pending' AND rung_at BETWEEN clock_timestamp() - CAST(:again AS interval) AND clock_timestamp()))
     ), due AS (
         SELECT b.id FROM batches b JOIN issues i ON i.id = b.issue_id
         WHERE b.issue_id = :issue AND b.state = 'pending' AND i.state = 'sending'
           AND (b.not_before IS NULL OR b.not_before <= clock_timestamp())
           AND NOT EXISTS (SELECT FROM breakers k WHERE k.provider = i.provider AND (k.state = 'refused'
               OR k.state = 'open' AND (k.open_until > clock_timestamp() OR k.probe_until > clock_timestamp())))
-          AND (b.rung_at IS NULL OR b.rung_at <= clock_timestamp() - CAST(:again AS interval))
+          AND (b.rung_at IS NULL OR b.rung_at NOT BETWEEN clock_timestamp() - CAST(:again AS interval) AND clock_timestamp())
         ORDER BY b.id
         LIMIT greatest(0, :at_most - (SELECT n FROM outstanding))
         FOR UPDATE OF b SKIP LOCKED

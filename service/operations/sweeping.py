@@ -119,7 +119,7 @@ def _sweep_tracking() -> None:
     with transaction() as tx:
         due = tx.execute(
             """UPDATE payloads SET rung_at = clock_timestamp() WHERE (id, received_on) IN (
-                   SELECT id, received_on FROM payloads WHERE state = 'pending' AND (rung_at IS NULL OR rung_at < clock_timestamp() - CAST(:again AS interval))
+                   SELECT id, received_on FROM payloads WHERE state = 'pending' AND (rung_at IS NULL OR rung_at NOT BETWEEN clock_timestamp() - CAST(:again AS interval) AND clock_timestamp())
                    ORDER BY id LIMIT 200 FOR UPDATE SKIP LOCKED
                ) RETURNING id""",
             again=RING_AGAIN,

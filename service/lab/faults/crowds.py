@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from service.errors import BroadsheetError, Conflict, Invalid
 from service.lab.faults import issues
 from service.lab.faults.issues import Sending
-from service.lab.faults.run import ACTOR, Run
+from service.lab.faults.run import ACTOR, Run, patiently
 from service.operations import editing, erasing, importing, scheduling, suppressing
 from service.tokens import Purpose, Signer
 
@@ -181,4 +181,6 @@ def _import(run: Run, newsletter: int, addresses: Sequence[str], slug: str) -> N
         writer = csv.writer(out)
         writer.writerow(["email"])
         writer.writerows([address] for address in [*addresses, *(f"new-{slug}-{n}@readers.example" for n in range(50))])
-    importing.import_subscribers(file, newsletter_id=newsletter, consent="signed up at the reception")
+    patiently(
+        lambda: importing.import_subscribers(file, newsletter_id=newsletter, consent="signed up at the reception")
+    )

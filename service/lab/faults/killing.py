@@ -16,6 +16,7 @@ from service.lab.faults.issues import Sending
 from service.lab.faults.machine import wait_until
 from service.lab.faults.run import Run, UnprovedError, patiently
 from service.operations import sending as sending_operations
+from service.running import wait_for_sandbox
 
 MULTIPLES = (1.1, 2, 10)
 """Of the lease, for which a process is stopped."""
@@ -67,6 +68,7 @@ def web_killed_before_the_bell(run: Run) -> None:
     sending = run.send()
     run.somewhere(sending)
     number = run.number()
+    wait_for_sandbox(run.machine.settings, run.machine.size.patience)  # a webhook's bell would be killed instead
     run.hurt(points.PUBLISHING, run.rng.choice((points.KILL, points.KILL_ALL)))
     with suppress(OSError, http.client.HTTPException):
         bench.sign_up(run.machine.settings, run.form, number)

@@ -55,7 +55,7 @@ class Machine:
 
     def __init__(self, size: Size, *, stock: bool = False, without: str = "", clocked: bool = False) -> None:
         """`stock`: on this machine's own PostgreSQL and Redis instead of the embedded servers. `without`: guards that are taken away.
-        `clocked`: its clocks can be set."""
+        `clocked`: its clocks can be set, where its servers are the stock ones."""
         self.size = size
         # Servers never run as root: their account must be able to enter the folder.
         self._outer = Path(tempfile.mkdtemp(prefix="broadsheet-faults-", dir="/tmp"))
@@ -63,7 +63,8 @@ class Machine:
         self.home = self._outer / "home"
         self.points = self._outer / "points"
         self.clocks = Clocks(self._outer) if clocked else None
-        self.servers: Servers = StockServers(self._outer) if stock else EmbeddedServers(self.home)
+        database_clock = self.clocks.environ("database") if self.clocks else {}
+        self.servers: Servers = StockServers(self._outer, database_clock) if stock else EmbeddedServers(self.home)
         self.environ = {name: value for name, value in os.environ.items() if not name.startswith(_STRANGE)} | {
             "BROADSHEET_HOME": str(self.home),
             "PYTHONPATH": str(ROOT),
@@ -248,11 +249,11 @@ class Machine:
         name = arguments[0]
         log = self._outer / f"another-{name}.log"
         command = [sys.executable, "-m", program.__name__, "celery", "--app", "tasks", *arguments, "-l", "INFO"]
-        ready = {"worker": b" ready.", "beat": b"beat: Starting"}[name]
         with log.open("wb") as output:
             process, lifeline = _tied(command, environment_of(self.settings), output)
         try:
-            wait_until(lambda: ready in log.read_bytes(), self.size.patience, f"another {name}", 0.2)
+            # Beat says nothing when it begins.
+            wait_until(lambda: name == "beat" or b" ready." in log.read_bytes(), self.size.patience, name, 0.2)
             yield
         finally:
             with suppress(ProcessLookupError):
@@ -272,9 +273,8 @@ class Machine:
 
 
 def _clocked(clocks: Clocks) -> dict[str, str]:
-    """`up` and the servers that it starts have one clock, the product's other processes another."""
-    own = " ".join(f"{name}={value}" for name, value in clocks.environ("processes").items())
-    return clocks.environ("database") | {program.PREFIX: own}
+    """The product's processes have a clock of their own; `up`, which only starts them, has the machine's."""
+    return {program.PREFIX: " ".join(f"{name}={value}" for name, value in clocks.environ("processes").items())}
 
 
 def _tied(

@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -80,13 +80,15 @@ class EmbeddedServers:
 class StockServers:
     """PostgreSQL and Redis as the distribution packs them. Raises BroadsheetError where they are not installed."""
 
-    def __init__(self, outer: Path) -> None:
+    def __init__(self, outer: Path, clock: Mapping[str, str]) -> None:
+        """`clock`: PostgreSQL's environment, where its clock is to be set."""
         programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[4]))
         broker = shutil.which("redis-server") or shutil.which("valkey-server")
         if not programs or not broker:
             raise BroadsheetError(
                 "Stock servers are not here. Install postgresql and redis-server, or leave out --stock."
             )
+        self._clock = dict(clock)
         self._outer, self._initdb, ports = outer, programs[-1].with_name("initdb"), (free_port(), free_port())
         self._data = outer / "stock-postgresql"
         self._broker_data = outer / "stock-redis"
@@ -145,7 +147,13 @@ class StockServers:
             if name not in self._running or self._running[name].poll() is not None:
                 with (self._outer / f"{name}.log").open("ab") as log:
                     self._running[name] = subprocess.Popen(
-                        command, cwd="/", stdout=log, stderr=log, start_new_session=True, **_unprivileged()
+                        command,
+                        cwd="/",
+                        stdout=log,
+                        stderr=log,
+                        start_new_session=True,
+                        env=os.environ | (self._clock if name == "postgresql" else {}),
+                        **_unprivileged(),
                     )
         _wait_until(lambda: psycopg.connect(self._boss).close())
         with redis.Redis.from_url(self._redis_url) as client:

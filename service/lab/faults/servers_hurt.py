@@ -64,6 +64,11 @@ def _hurt_in(run: Run, phase: str, hurt: Callable[[Run], None], *, always_answer
     visitors.judge(run.issues[-1])
 
 
+_ADDRESSES = (
+    "SELECT lower(s.address) FROM subscriptions n JOIN subscribers s ON s.id = n.subscriber_id WHERE n.id = ANY(%s)"
+)
+
+
 @dataclass
 class _Visitors:
     """Somebody leaves and somebody signs up, again and again, and each is told the truth within ten seconds."""
@@ -143,6 +148,9 @@ class _Visitors:
         if kept != [(len(set(names)),)]:
             self.wrong.append(f"{len(set(names))} were thanked for signing up, {kept[0][0]} are kept")
         self.run.notes |= {"answered": self.answered, "refused": self.refused, "longest": round(self.longest, 2)}
+        for (address,) in patiently(lambda: machine.sql(_ADDRESSES, self._left)):
+            if address not in patiently(sending.books).fates:
+                sending.meant.discard(address)  # had left before the freeze
         sending.checks.append(lambda _: [f"told: {words}" for words in self.wrong])
         if not self.answered:
             raise UnprovedError("nobody was answered at all")

@@ -136,7 +136,7 @@ def prepared(
     readers: int, stock: bool, without: str = "", *, clocked: bool = False
 ) -> Iterator[tuple[Machine, int, bench.Form]]:
     """A machine that runs, with a newsletter of so many readers and a sign-up form that was looked at."""
-    machine = Machine(sizes.paced(readers), stock=stock, without=without, clocked=clocked)
+    machine = Machine(sizes.paced(readers), stock=stock or clocked, without=without, clocked=clocked)
     try:
         machine.start()
         bench.a_newsletter()
