@@ -12,7 +12,7 @@ from service.db import transaction
 from service.domain.outcomes import Answer
 from service.operations import signing_in
 from service.operations.auditing import audit
-from service.operations.sweeping import duty
+from service.operations.duties import duty
 from service.operations.team_letters import TeamLetter, write
 
 log = structlog.get_logger(__name__)
