@@ -5,7 +5,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from service import db
 from service.settings import ROOT, Settings
-from service.web import assets, brand, faults, frame, media, status, webhooks
+from service.web import assets, brand, faults, frame, media, metering, naming, status, webhooks
 from service.web.admin import routes as admin
 from service.web.api import signups, team
 from service.web.public import (
@@ -42,6 +42,7 @@ def create_app(chosen: Settings) -> Flask:
     if chosen.trusted_proxies:
         hops = chosen.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    naming.register(app)
     for blueprint in (
         subscribing.blueprint,
         confirming.blueprint,
@@ -66,5 +67,6 @@ def create_app(chosen: Settings) -> Flask:
     admin.register(app)
     frame.register(app)
     faults.register(app)
+    metering.register(app)
     app.after_request(secure)
     return app

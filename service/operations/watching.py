@@ -119,7 +119,7 @@ def _unknown(tx: Transaction) -> dict[str, tuple[int | None, str]]:
 
 def _late(tx: Transaction) -> dict[str, tuple[int | None, str]]:
     """Duties that are late, but this one, which is being done; and processes that are missed."""
-    late = {
+    late: dict[str, tuple[int | None, str]] = {
         one["name"]: (None, duties.told(one)) for one in duties.states(tx) if one["late"] and one["name"] != "watch"
     }
     return late | {f"process {name}": (None, told) for name, told in workers.missed(tx).items()}
