@@ -11,12 +11,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from structlog.contextvars import get_contextvars
 
 from service.db import transaction
 from service.domain.duties import DUTIES, is_late
 from service.operations import duties, retaining, workers
 from service.settings import ROOT, Settings
 from tasks.app import TASKS, app
+from tests.conftest import Sandbox
+from tests.operations.test_sending import scheduled
 
 Sql = Callable[..., list[Any]]
 HOLD = """
@@ -166,3 +169,15 @@ def test_a_process_that_was_seen_and_is_silent_is_missed_and_one_that_ended_is_n
     sql("UPDATE workers SET last_seen_at = now() - interval '2 days' WHERE name = 'beat@a'")
     workers.seen("sending@b", kind="worker", queues=["sending"])
     assert sql("SELECT name FROM workers ORDER BY name") == [("sending@a",), ("sending@b",)]
+
+
+def test_lines_about_a_batch_name_issue_batch_and_attempt_and_nothing_stays_bound(
+    drain: Callable[..., int], sandbox: Sandbox, sql: Sql, caplog: pytest.LogCaptureFixture
+) -> None:
+    issue = scheduled(3, drain)
+    drain()
+    ((batch, attempt),) = sql("SELECT batch_id, id::text FROM attempts")
+    (line,) = [one.getMessage() for one in caplog.records if "batch recorded" in one.getMessage()]
+    for part in (f"'issue': {issue}", f"'batch': {batch}", f"'attempt': '{attempt}'"):
+        assert part in line
+    assert get_contextvars() == {}
