@@ -64,7 +64,7 @@ log = structlog.get_logger(__name__)
 Publisher = Callable[[str, tuple[int, ...]], None]
 _publisher: Publisher | None = None
 _probe: redis.Redis | None = None
-_PREFIX = "broadsheet:"
+_prefix = "broadsheet:"
 
 
 def make_celery(settings: Settings) -> Celery:
@@ -96,7 +96,7 @@ def make_celery(settings: Settings) -> Celery:
             "socket_connect_timeout": 3,
             "visibility_timeout": 600,
             "unacked_restore_throttle": 1,
-            "global_keyprefix": _PREFIX,
+            "global_keyprefix": _prefix,
         },
         enable_utc=True,
         timezone="UTC",
@@ -156,7 +156,7 @@ def lengths() -> dict[str, int] | None:
     if _probe is None:
         raise RuntimeError("the process was not wired: call wiring.wire(settings) first")
     try:
-        return {name: int(_probe.llen(_PREFIX + name)) for name in QUEUES}
+        return {name: int(_probe.llen(_prefix + name)) for name in QUEUES}
     except (redis.RedisError, OSError):
         return None
 

@@ -95,8 +95,7 @@ def _beat_lives(**_: Any) -> None:
 
 @signals.task_prerun.connect
 def _name_task(task: Any, task_id: str, **_: Any) -> None:
-    clear_contextvars()
-    bind_contextvars(task=task.name, task_id=task_id)
+    bind_contextvars(task=task.name, task_id=task_id)  # what the one before bound, it has forgotten
 
 
 @signals.task_postrun.connect
