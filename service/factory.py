@@ -33,14 +33,10 @@ def create_app(chosen: Settings) -> Flask:
     wire(chosen, pool_size=10)
     db.check_server()
     check_installation()
-    app = Flask(
-        "broadsheet",
-        template_folder=str(ROOT / "templates" / "web"),
-        static_folder=str(ROOT / "service" / "web" / "static"),
-    )
+    folders = {"template_folder": ROOT / "templates" / "web", "static_folder": ROOT / "service" / "web" / "static"}
+    app = Flask("broadsheet", **{name: str(path) for name, path in folders.items()})  # type: ignore[arg-type]
     app.config["MAX_CONTENT_LENGTH"] = MAXIMUM_BODY
-    if chosen.trusted_proxies:
-        hops = chosen.trusted_proxies
+    if hops := chosen.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     naming.register(app)
     for blueprint in (

@@ -143,8 +143,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     when they are not there yet."""
     read = Reader(os.environ if environ is None else environ)
     database_url, redis_url, embedded = _servers(read)
-    api_key = read.text("SENDGRID_API_KEY")
-    sandbox = _is_sandbox(read, embedded, api_key)
+    sandbox = _is_sandbox(read, embedded, api_key := read.text("SENDGRID_API_KEY"))
     port = read.number("PORT", 8000, 1, 65535)
     settings = Settings(
         home=(home := _folder(read, "BROADSHEET_HOME", ROOT / "var")),
