@@ -15,6 +15,7 @@ from service.errors import BroadsheetError
 
 _engine: Engine | None = None
 _owner: Engine | None = None
+_glance: Engine | None = None
 _open: ContextVar[bool] = ContextVar("transaction_open", default=False)
 
 MINIMUM_VERSION = 140000
@@ -42,12 +43,22 @@ class Transaction:
 
 def configure(database_url: str, owner_url: str, pool_size: int = 5) -> None:
     """Use this database. `hide_parameters`: no address may reach a log through an error's text."""
-    global _engine, _owner
+    global _engine, _owner, _glance
     if _engine is not None:
         _engine.dispose()
     common: dict[str, Any] = {"hide_parameters": True, "connect_args": {"connect_timeout": 10}}
     _engine = create_engine(database_url, pool_pre_ping=True, pool_size=pool_size, max_overflow=10, **common)
     _owner = create_engine(owner_url, poolclass=NullPool, **common)
+    _glance = create_engine(
+        database_url,
+        poolclass=NullPool,
+        hide_parameters=True,
+        isolation_level="AUTOCOMMIT",
+        connect_args={
+            "connect_timeout": 2,
+            "options": "-c statement_timeout=2000 -c lock_timeout=1000 -c default_transaction_read_only=on",
+        },
+    )
 
 
 def engine() -> Engine:
@@ -78,6 +89,16 @@ def transaction(*, as_owner: bool = False) -> Iterator[Transaction]:
         _open.reset(token)
     for name, arguments in tx._bells:
         queue.publish(name, *arguments)
+
+
+@contextmanager
+def glance() -> Iterator[Transaction]:
+    """For reading only, given up on after two seconds: a connection of its own, statement by statement, for whoever asks whether the
+    database works. Raises DBAPIError."""
+    if _glance is None:
+        raise RuntimeError("the process was not wired: call wiring.wire(settings) first")
+    with _glance.connect() as connection:
+        yield Transaction(connection)
 
 
 def note(statement: str, /, **named: Any) -> None:

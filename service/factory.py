@@ -5,7 +5,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from service import db
 from service.settings import ROOT, Settings
-from service.web import assets, brand, faults, frame, media, status, webhooks
+from service.web import assets, brand, faults, frame, media, metering, naming, status, webhooks
 from service.web.admin import routes as admin
 from service.web.api import signups, team
 from service.web.public import (
@@ -33,15 +33,12 @@ def create_app(chosen: Settings) -> Flask:
     wire(chosen, pool_size=10)
     db.check_server()
     check_installation()
-    app = Flask(
-        "broadsheet",
-        template_folder=str(ROOT / "templates" / "web"),
-        static_folder=str(ROOT / "service" / "web" / "static"),
-    )
+    folders = {"template_folder": ROOT / "templates" / "web", "static_folder": ROOT / "service" / "web" / "static"}
+    app = Flask("broadsheet", **{name: str(path) for name, path in folders.items()})  # type: ignore[arg-type]
     app.config["MAX_CONTENT_LENGTH"] = MAXIMUM_BODY
-    if chosen.trusted_proxies:
-        hops = chosen.trusted_proxies
+    if hops := chosen.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    naming.register(app)
     for blueprint in (
         subscribing.blueprint,
         confirming.blueprint,
@@ -66,5 +63,6 @@ def create_app(chosen: Settings) -> Flask:
     admin.register(app)
     frame.register(app)
     faults.register(app)
+    metering.register(app)
     app.after_request(secure)
     return app

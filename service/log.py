@@ -3,6 +3,9 @@
 import logging
 import re
 import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -43,6 +46,30 @@ class _MaskingFormatter(structlog.stdlib.ProcessorFormatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return mask(super().format(record))
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def named(word: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Every line that is logged within the function names its first argument, a number, by this word; what it binds besides is
+    forgotten with it."""
+
+    def decorate(work: Callable[P, R]) -> Callable[P, R]:
+        @wraps(work)
+        def within(*arguments: P.args, **words: P.kwargs) -> R:
+            before = structlog.contextvars.get_contextvars()
+            structlog.contextvars.bind_contextvars(**{word: arguments[0]} if arguments else {})
+            try:
+                return work(*arguments, **words)
+            finally:
+                structlog.contextvars.clear_contextvars()
+                structlog.contextvars.bind_contextvars(**before)
+
+        return within
+
+    return decorate
 
 
 _TALKATIVE = (

@@ -63,6 +63,8 @@ QUEUES: Final = ("mail", "sending", "tracking", "default")
 log = structlog.get_logger(__name__)
 Publisher = Callable[[str, tuple[int, ...]], None]
 _publisher: Publisher | None = None
+_probe: redis.Redis | None = None
+_prefix = "broadsheet:"
 
 
 def make_celery(settings: Settings) -> Celery:
@@ -94,7 +96,7 @@ def make_celery(settings: Settings) -> Celery:
             "socket_connect_timeout": 3,
             "visibility_timeout": 600,
             "unacked_restore_throttle": 1,
-            "global_keyprefix": "broadsheet:",
+            "global_keyprefix": _prefix,
         },
         enable_utc=True,
         timezone="UTC",
@@ -104,6 +106,8 @@ def make_celery(settings: Settings) -> Celery:
 
 def configure(settings: Settings) -> None:
     """Publish through this Redis from now on."""
+    global _probe
+    _probe = redis.Redis.from_url(settings.redis_url, retry=None, socket_connect_timeout=2, socket_timeout=2)
     app = make_celery(settings)
     options = app.conf.broker_transport_options
     timeouts = {name: options[name] for name in ("socket_timeout", "socket_connect_timeout")}
@@ -134,6 +138,27 @@ def _bell(app: Celery, name: str, arguments: tuple[int, ...]) -> dict[str, Any]:
             "priority": 0,
         },
     }
+
+
+def ping() -> str | None:
+    """Why Redis does not answer within two seconds; None when it does."""
+    if _probe is None:
+        raise RuntimeError("the process was not wired: call wiring.wire(settings) first")
+    try:
+        _probe.ping()
+    except (redis.RedisError, OSError) as error:
+        return type(error).__name__
+    return None
+
+
+def lengths() -> dict[str, int] | None:
+    """How many bells wait in each queue; None when Redis does not answer."""
+    if _probe is None:
+        raise RuntimeError("the process was not wired: call wiring.wire(settings) first")
+    try:
+        return {name: int(_probe.llen(_prefix + name)) for name in QUEUES}
+    except (redis.RedisError, OSError):
+        return None
 
 
 def use(publisher: Publisher) -> None:

@@ -67,6 +67,7 @@ class Settings:
     chrome: str = ""
     alarm_webhook_url: str = ""
     alarm_webhook_secret: str = ""
+    metrics_token: str = ""
     post_timeout: float = 30.0
     """Seconds for connecting to SendGrid and for each read; its library has none of its own."""
     pace: float = 1.0
@@ -120,6 +121,7 @@ class Settings:
             **{f"KEEP_{what.upper()}_DAYS": str(getattr(self, f"keep_{what}_days")) for what in _KEPT},
             "ALARM_WEBHOOK_URL": self.alarm_webhook_url,
             "ALARM_WEBHOOK_SECRET": self.alarm_webhook_secret,
+            "METRICS_TOKEN": self.metrics_token,
             "LOG_LEVEL": self.log_level,
             "LOG_FORMAT": self.log_format,
             **(self.bucket.to_environ() if self.bucket else {}),
@@ -141,8 +143,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     when they are not there yet."""
     read = Reader(os.environ if environ is None else environ)
     database_url, redis_url, embedded = _servers(read)
-    api_key = read.text("SENDGRID_API_KEY")
-    sandbox = _is_sandbox(read, embedded, api_key)
+    sandbox = _is_sandbox(read, embedded, api_key := read.text("SENDGRID_API_KEY"))
     port = read.number("PORT", 8000, 1, 65535)
     settings = Settings(
         home=(home := _folder(read, "BROADSHEET_HOME", ROOT / "var")),
@@ -173,6 +174,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         chrome=read.text("CHROME"),
         alarm_webhook_url=read.text("ALARM_WEBHOOK_URL"),
         alarm_webhook_secret=read.text("ALARM_WEBHOOK_SECRET"),
+        metrics_token=read.text("METRICS_TOKEN"),
     )
     _refuse_faults(read, settings)
     return _with_own_secrets(settings)
@@ -296,6 +298,8 @@ def _check_keys(read: Reader, settings: Settings) -> None:
     if settings.chrome and not settings.chrome.startswith("/"):
         read.fault("CHROME", "must be a whole path.")
     _check_alarm_webhook(read, settings)
+    if settings.metrics_token and len(settings.metrics_token) < 32:
+        read.fault("METRICS_TOKEN", "has fewer than 32 characters.")
     key = settings.sendgrid_api_key
     if not (key.isascii() and key.isprintable()) or " " in key:
         read.fault("SENDGRID_API_KEY", "holds a character that no key has.")

@@ -155,6 +155,12 @@ VARIABLES = (
         "kX3vXXXXXXXXXXXXXXXXXXXXXXXXEXAMPLE",
         secret=True,
     ),
+    Variable(
+        "METRICS_TOKEN",
+        "Bearer token that `/metrics` demands; without it the page is open on loopback, and closed elsewhere.",
+        "mT7cXXXXXXXXXXXXXXXXXXXXXXXXEXAMPLE",
+        secret=True,
+    ),
     Variable("LOG_LEVEL", "debug, info, warning or error.", "info", "info"),
     Variable("LOG_FORMAT", "`text` for people, `json` for machines.", "json", "text"),
 )

@@ -1,29 +1,40 @@
 """The Celery application that workers and beat run: wired with the environment's settings when a process starts."""
 
+import atexit
+import socket
+import time
 from typing import Any
 
 from celery import signals
+from celery.beat import PersistentScheduler
+from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from service import db, queue, settings, wiring
+from service.domain.duties import DUTIES
 from service.errors import BroadsheetError
+from tasks.heart import Heart
 
 app = queue.make_celery(settings.load())
 app.conf.imports = ("tasks.sending", "tasks.tracking", "tasks.mail", "tasks.duties")
-app.conf.beat_schedule = {
-    "sweep sending": {"task": queue.SWEEP_SENDING, "schedule": 5.0},
-    "sweep tracking": {"task": queue.SWEEP_TRACKING, "schedule": 15.0},
-    "sweep mail": {"task": queue.SWEEP_MAIL, "schedule": 5.0},
-    "check ledgers": {"task": queue.CHECK_LEDGERS, "schedule": 300.0},
-    "keep partitions": {"task": queue.KEEP_PARTITIONS, "schedule": 3600.0},
-    # These look when they last did their work: a machine that starts anew every day does it all the same.
-    "make digest": {"task": queue.MAKE_DIGEST, "schedule": 300.0},
-    "keep retention": {"task": queue.KEEP_RETENTION, "schedule": 300.0},
-    "count issues": {"task": queue.COUNT_ISSUES, "schedule": 15.0},
-    "check surroundings": {"task": queue.CHECK_SURROUNDINGS, "schedule": 900.0},
-    "watch": {"task": queue.WATCH, "schedule": 15.0},
-    "sweep team mails": {"task": queue.SWEEP_TEAM_MAIL, "schedule": 10.0},
-    "mail heartbeat": {"task": queue.HEARTBEAT_MAIL, "schedule": 60.0},
+TASKS = {
+    "sweep sending": queue.SWEEP_SENDING,
+    "sweep tracking": queue.SWEEP_TRACKING,
+    "sweep mail": queue.SWEEP_MAIL,
+    "check ledgers": queue.CHECK_LEDGERS,
+    "keep partitions": queue.KEEP_PARTITIONS,
+    "make digest": queue.MAKE_DIGEST,
+    "keep retention": queue.KEEP_RETENTION,
+    "count issues": queue.COUNT_ISSUES,
+    "check surroundings": queue.CHECK_SURROUNDINGS,
+    "watch": queue.WATCH,
+    "sweep team mails": queue.SWEEP_TEAM_MAIL,
+    "mail worker": queue.HEARTBEAT_MAIL,
 }
+"""Duty → the task that does it."""
+app.conf.beat_schedule = {
+    name: {"task": TASKS[name], "schedule": duty.every.total_seconds()} for name, duty in DUTIES.items()
+}
+app.conf.beat_scheduler = "tasks.app:Scheduler"
 
 
 @signals.setup_logging.connect
@@ -42,6 +53,54 @@ def _check(**_: Any) -> None:
     except BroadsheetError as error:
         # Celery goes on after an exception in a signal; only leaving keeps this worker from working.
         raise SystemExit(str(error)) from None
+
+
+class Scheduler(PersistentScheduler):
+    """Beat's clock, which knows when it last ticked: a beat that hangs must not seem alive."""
+
+    ticked_at = time.monotonic()
+
+    def tick(self, *arguments: Any, **words: Any) -> Any:
+        Scheduler.ticked_at = time.monotonic()
+        return super().tick(*arguments, **words)
+
+    @classmethod
+    def is_ticking(cls) -> bool:
+        return time.monotonic() - cls.ticked_at < 30
+
+
+_hearts: list[Heart] = []
+
+
+@signals.worker_ready.connect
+def _worker_lives(sender: Any, **_: Any) -> None:
+    """In the parent alone, after its children were made."""
+    if not _hearts:
+        _hearts.append(Heart(sender.hostname, "worker", list(sender.app.amqp.queues.consume_from)))
+        _hearts[0].start()
+
+
+@signals.worker_shutting_down.connect
+def _worker_ends(**_: Any) -> None:
+    while _hearts:
+        _hearts.pop().stop()
+
+
+@signals.beat_init.connect
+def _beat_lives(**_: Any) -> None:
+    heart = Heart(f"beat@{socket.gethostname()}", "beat", is_well=Scheduler.is_ticking)
+    heart.start()
+    atexit.register(heart.stop)
+
+
+@signals.task_prerun.connect
+def _name_task(task: Any, task_id: str, **_: Any) -> None:
+    bind_contextvars(task=task.name, task_id=task_id)  # what the one before bound, it has forgotten
+
+
+@signals.task_postrun.connect
+def _forget_task(**_: Any) -> None:
+    clear_contextvars()
 
 
 @signals.worker_process_init.connect

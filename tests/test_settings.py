@@ -116,6 +116,7 @@ BAD = (
     ("SENDGRID_BATCH_SIZE", "1001"),
     ("SENDGRID_SUBSTITUTION_BYTES", "999"),
     ("SENDING_WORKERS", "65"),
+    ("METRICS_TOKEN", "canary-too-short"),
     ("DATABASE_OWNER_URL", "mysql://me:hunter2canary@db.example.com/x"),
     ("DATABASE_OWNER_URL", "postgresql://me:hunter2#canary@db.example.com/x"),
     ("SIGNUP_MAILS_PER_HOUR", "0"),

@@ -8,9 +8,6 @@ from service.cli.groups import root
 from service.operations import reporting, tracking
 from service.running import database
 
-LATE = 600
-"""Seconds after which a duty of seconds or minutes is late; the hourly one is allowed its hour."""
-
 
 @command(root, example="broadsheet status")
 @as_json
@@ -29,13 +26,14 @@ def _show(found: dict[str, Any]) -> None:
         say(f"[red]{plain(found['halted'])}[/red]")
     for duty in found["duties"]:
         ago = duty["seconds_ago"]
-        late = ago is None or ago > (2 * 3600 if duty["name"] == "keep partitions" else LATE)
         when = "never succeeded" if ago is None else f"succeeded {ago:,} s ago"
         say(
-            f"{'[yellow]late[/yellow]' if late else '  ok'}  {duty['name']:<18} {when}{' · ' + plain(duty['last_error']) if duty['last_error'] else ''}"
+            f"{'[yellow]late[/yellow]' if duty['late'] else '  ok'}  {duty['name']:<18} {when}{' · ' + plain(duty['last_error']) if duty['last_error'] else ''}"
         )
-    if not found["duties"]:
+    if all(duty["seconds_ago"] is None for duty in found["duties"]):
         say("No duty has run yet: start `broadsheet up`.")
+    for told in found["missed"].values():
+        say(f"[red]{plain(told)}[/red]")
     events = found["payloads"]
     say(
         f"Events: {events['pending']:,} payloads wait, {events['set_aside']:,} set aside, {events['strays']:,} events about nothing of ours; latest {events['latest'] or 'never'}"

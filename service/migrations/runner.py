@@ -54,11 +54,16 @@ def downgrade(engine: Engine, revision: str) -> None:
         command.downgrade(_config(connection), revision)
 
 
+def is_at_head(connection: Connection) -> bool:
+    """Whether the database has exactly the migrations that this code expects."""
+    wanted = ScriptDirectory.from_config(_config(connection)).get_current_head()
+    return MigrationContext.configure(connection).get_current_revision() == wanted
+
+
 def is_current(engine: Engine, *, for_role: str | None = None) -> bool:
     """Whether the database has exactly the migrations that this code expects, and the service's role its rights."""
     with engine.connect() as connection:
-        wanted = ScriptDirectory.from_config(_config(connection)).get_current_head()
-        if MigrationContext.configure(connection).get_current_revision() != wanted:
+        if not is_at_head(connection):
             return False
         may_insert = text("SELECT has_column_privilege(:role, 'consent_records', 'email_key', 'INSERT')")
         return for_role is None or bool(connection.execute(may_insert, {"role": for_role}).scalar_one())

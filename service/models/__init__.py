@@ -31,7 +31,7 @@ from service.models.operator import (
 from service.models.segment import Segment, SubscriberTag, Tag
 from service.models.signup import Link, LinkRequest, Mail, Signup
 from service.models.subscriber import AddressChange, LeaveReason, Subscriber, Subscription
-from service.models.upkeep import AuditEntry, Check, Duty, Installation
+from service.models.upkeep import AuditEntry, Check, Duty, Installation, Worker
 from service.models.writing import IssueEditor, IssuePicture, IssueVersion
 
 __all__ = [
@@ -91,4 +91,5 @@ __all__ = [
     "TeamMail",
     "Upload",
     "Variant",
+    "Worker",
 ]

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, DateTime, Index, LargeBinary
+from sqlalchemy import ARRAY, CheckConstraint, DateTime, Index, LargeBinary, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -25,15 +25,34 @@ class Installation(Base):
 
 
 class Duty(Base):
-    """Something that recurs; when it last succeeded is shown."""
+    """Something that recurs; when it last succeeded is shown. `holder` does it just now, or died at it, until `lease_until`."""
 
     __tablename__ = "duties"
 
     name: Mapped[str] = mapped_column(primary_key=True)
     lease_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    holder: Mapped[str | None]
+    started_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    created_at: Mapped[CreatedAt]
     last_ok_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     last_error: Mapped[str | None]
     last_error_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class Worker(Base):
+    """A process that does tasks, or rings for them, as it last showed itself."""
+
+    __tablename__ = "workers"
+    __table_args__ = (CheckConstraint("kind IN ('worker', 'beat')", name="kind"),)
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    queues: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
+    pid: Mapped[int]
+    host: Mapped[str]
+    version: Mapped[str]
+    started_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    last_seen_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
 
 
 class AuditEntry(Base):

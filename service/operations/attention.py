@@ -4,7 +4,7 @@ from typing import Any
 
 from service.db import transaction
 from service.domain.permissions import Permission
-from service.operations import alarms, checking, counting, reporting
+from service.operations import alarms, checking, counting, duties, reporting, workers
 from service.operations.permitting import within
 
 MANY_COMPLAINTS, MANY_BOUNCES = 0.001, 0.05
@@ -65,8 +65,7 @@ def _told(issue: dict[str, Any]) -> str | None:
 
 
 def _late_duties() -> list[str]:
-    return [
-        one["name"]
-        for one in reporting.status()["duties"]
-        if one["seconds_ago"] is not None and one["seconds_ago"] > 3600 and one["name"].startswith("sweep")
-    ]
+    """A sentence for each; and for each process that is missed, which no duty can tell of when it is beat."""
+    with transaction() as tx:
+        late = [duties.told(one) for one in duties.states(tx) if one["late"]]
+        return [*workers.missed(tx).values(), *late]

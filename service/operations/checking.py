@@ -13,8 +13,8 @@ from service.clients.sendgrid_account import Refused, Unreachable
 from service.db import Transaction, transaction
 from service.domain.permissions import Permission
 from service.operations.auditing import audit
+from service.operations.duties import duty
 from service.operations.permitting import require
-from service.operations.sweeping import duty
 from service.rendering.preflight import sender
 from service.rendering.preflight.facts import Domain
 from service.rendering.preflight.links import is_reserved
@@ -26,7 +26,6 @@ TOO_MUCH = ("api_keys.create", "teammates.create", "billing.update")
 EVENTS = ("delivered", "bounce", "dropped", "deferred", "spam_report", "unsubscribe", "open", "click")
 SILENT = timedelta(hours=1)
 """So long after a sending, an event must have come."""
-EVERY = timedelta(hours=20)
 WEBHOOK_PATH = "/webhooks/sendgrid"
 
 
@@ -78,13 +77,7 @@ def problems(tx: Transaction) -> list[str]:
 
 def look_daily() -> None:
     """Look at everything, where that is a day ago."""
-    with transaction() as tx:
-        recent = tx.execute(
-            "SELECT 1 FROM duties WHERE name = 'check surroundings' AND last_ok_at > clock_timestamp() - CAST(:every AS interval)",
-            every=EVERY,
-        ).one_or_none()
-    if recent is None:
-        duty("check surroundings", _look_at_all)
+    duty("check surroundings", _look_at_all)
 
 
 def _look_at_all() -> None:

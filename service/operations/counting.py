@@ -8,7 +8,7 @@ from typing import Any
 
 from service.db import Transaction, transaction
 from service.domain.events import EventType
-from service.operations.sweeping import duty
+from service.operations.duties import duty
 
 DIRECT = 20_000
 """Copies that are counted within some ten milliseconds."""

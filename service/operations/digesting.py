@@ -19,8 +19,8 @@ from service.db import Transaction, transaction
 from service.domain.consent import Sum
 from service.errors import BroadsheetError
 from service.operations.certificates import keep_certificates
+from service.operations.duties import duty
 from service.operations.outside import write_once
-from service.operations.sweeping import duty
 from service.settings import current
 
 log = structlog.get_logger(__name__)

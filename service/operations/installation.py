@@ -1,6 +1,5 @@
 """What this installation is: its version, servers and settings, as far as they may be shown."""
 
-import tomllib
 from typing import Any
 
 from service.db import transaction
@@ -8,7 +7,8 @@ from service.domain.permissions import Permission
 from service.operations import reporting
 from service.operations.checking import WEBHOOK_PATH
 from service.operations.permitting import require
-from service.settings import ROOT, current
+from service.operations.workers import version
+from service.settings import current
 
 
 def about(*, actor: str) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def about(*, actor: str) -> dict[str, Any]:
                    (SELECT version_num FROM alembic_version) AS migration FROM installation i"""
         ).one()
     return {
-        "version": tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"],
+        "version": version(),
         "postgresql": row.postgresql,
         "size": row.size,
         "migration": row.migration,

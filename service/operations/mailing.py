@@ -9,6 +9,7 @@ import structlog
 from service import queue
 from service.db import Transaction, transaction
 from service.domain.addresses import mailbox
+from service.log import named
 from service.operations.limits import (
     ADDRESS_SPAN,
     MAILS_PER_ADDRESS,
@@ -99,6 +100,7 @@ def ask_for(
     return mail_id
 
 
+@named("signup")
 def answer_signup(signup_id: int) -> None:
     """Decide what the sign-up is answered with, once. It stays pending while the installation's mails of this hour are used
     up, and is answered later; every other decision is for good, unless the reader asks again."""

@@ -12,6 +12,7 @@ from service.clients.sendgrid_events import MAIL_ARGUMENT
 from service.db import Transaction, transaction
 from service.domain.outcomes import Answer, Verdict
 from service.errors import RetryLater
+from service.log import named
 from service.operations.mailing_letters import Addressed, addressed
 from service.operations.recording import LONGEST_WAIT
 from service.operations.sending import LEASE, RECORD_PAUSES
@@ -36,6 +37,7 @@ _CLAIM = f"""
 _MAY_PASS = (Answer.THROTTLED, Answer.NOT_CONNECTED, Answer.UNAUTHORISED)
 
 
+@named("mail")
 def send_mail(mail_id: int) -> None:
     """Send the mail, unless it is not due, or somebody else has it. Raises RetryLater when its answer could not be recorded."""
     letter = _claim(mail_id)

@@ -7,9 +7,9 @@ import structlog
 
 from service import queue
 from service.db import Transaction, transaction
+from service.operations.duties import duty
 from service.operations.mailing import room
 from service.operations.mailing_sending import DUE
-from service.operations.sweeping import duty
 
 log = structlog.get_logger(__name__)
 

@@ -10,6 +10,7 @@ import structlog
 from service import queue
 from service.db import Transaction, transaction
 from service.errors import BroadsheetError
+from service.log import named
 from service.operations import approving
 from service.operations.bells import go_on
 from service.operations.preparing_candidates import Candidates, audience, same_content_of
@@ -114,6 +115,7 @@ class _Counts:
         )
 
 
+@named("issue")
 def prepare(issue_id: int) -> bool:
     """Freeze a due issue and ring for its first batches. False when it is not due, not ours, or somebody else's."""
     try:

@@ -6,7 +6,7 @@ from typing import Any
 from service.db import Transaction, transaction
 from service.domain.personalisation import Tag
 from service.errors import NotFound
-from service.operations import counting
+from service.operations import counting, duties, workers
 from service.rendering.webpage import impersonal
 from service.settings import current
 
@@ -225,9 +225,6 @@ def status() -> dict[str, Any]:
     """Whether the installation works: when each duty last succeeded, what of SendGrid's payloads waits or was set aside, and
     which issues are on their way or wait for a person."""
     with transaction() as tx:
-        duties = tx.execute(
-            "SELECT name, extract(epoch FROM clock_timestamp() - last_ok_at)::int AS seconds_ago, last_error FROM duties ORDER BY name"
-        ).mappings()
         payloads = (
             tx.execute(
                 """SELECT count(*) FILTER (WHERE state = 'pending') AS pending, count(*) FILTER (WHERE state = 'set-aside') AS set_aside,
@@ -242,7 +239,8 @@ def status() -> dict[str, Any]:
         ).mappings()
         return {
             "halted": halted(tx),
-            "duties": [dict(row) for row in duties],
+            "duties": duties.states(tx),
+            "missed": workers.missed(tx),
             "payloads": dict(payloads),
             "issues": [dict(row) for row in issues],
         }

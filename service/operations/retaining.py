@@ -11,10 +11,9 @@ from service.db import Transaction, transaction
 from service.domain.consent import Sum
 from service.operations import uploading
 from service.operations.digesting import moment
-from service.operations.sweeping import duty
+from service.operations.duties import duty
 from service.settings import current
 
-EVERY = timedelta(hours=20)
 AT_ONCE = 10_000
 """Rows a transaction: short enough that nobody waits for it."""
 READERS_AT_ONCE = 1_000
@@ -91,13 +90,7 @@ _LEFT_LONG_AGO = """
 
 def keep() -> None:
     """The duty: once a day, what the service's own role may delete."""
-    with transaction() as tx:
-        recent = tx.execute(
-            "SELECT 1 FROM duties WHERE name = 'keep retention' AND last_ok_at > clock_timestamp() - CAST(:every AS interval)",
-            every=EVERY,
-        ).one_or_none()
-    if recent is None:
-        duty("keep retention", _delete_all)
+    duty("keep retention", _delete_all)
 
 
 def _delete_all() -> None:

@@ -5,6 +5,7 @@ import structlog
 
 from service.clients import sendgrid
 from service.db import transaction
+from service.log import named
 from service.operations import looking
 from service.operations.auditing import audit
 from service.operations.previewing import preview_issue
@@ -25,6 +26,7 @@ _READERS = """
 _SUPPRESSED = "SELECT email_key FROM suppressions WHERE email_key = ANY(:keys) AND lifted_at IS NULL"
 
 
+@named("issue")
 def send(issue_id: int) -> None:
     """Send the issue to its newsletter's seeds, once."""
     with transaction() as tx:

@@ -9,11 +9,13 @@ from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy.exc import DBAPIError, OperationalError
+from structlog.contextvars import bind_contextvars
 
 from service.clients import sendgrid
 from service.db import Transaction, transaction
 from service.domain.outcomes import Answer, Reason, Verdict
 from service.errors import RetryLater
+from service.log import named
 from service.operations import breakers
 from service.operations.bells import STALE, go_on, ring
 from service.operations.providers import refuse_if_foreign
@@ -96,6 +98,7 @@ class Claim:
     read_at: float
 
 
+@named("batch")
 def send_batch(batch_id: int) -> None:
     """Send the batch, unless it is not due, not ours to send, or somebody else has it."""
     try:
@@ -110,6 +113,7 @@ def send_batch(batch_id: int) -> None:
 
 def _send(claim: Claim) -> None:
     """Arm, call, record."""
+    bind_contextvars(issue=claim.issue_id, attempt=str(claim.attempt_id))
     try:
         body = _armed_body(claim)
     except Exception as error:

@@ -2,7 +2,6 @@
 condition says "older than", never "between"; a sweep that fails is loud and shows in its duty."""
 
 import uuid
-from collections.abc import Callable
 from datetime import timedelta
 
 import structlog
@@ -10,6 +9,7 @@ import structlog
 from service import queue
 from service.db import Transaction, transaction
 from service.operations.bells import RING_AGAIN, close_if_done, hold_stale, ring, ring_seeds
+from service.operations.duties import duty
 from service.operations.preparing import ring_due
 from service.operations.recording import accept_late, unarmed_release
 from service.operations.scheduling import cancel_pending
@@ -24,28 +24,6 @@ _EXPIRED = """
     SELECT id, state FROM attempts WHERE state IN ('claimed', 'sending') AND lease_until < clock_timestamp()
     ORDER BY id FOR UPDATE SKIP LOCKED
 """
-
-
-def duty(name: str, work: Callable[[], None]) -> None:
-    """Do the work and write down that it succeeded, or why not; the failure goes on to the caller."""
-    try:
-        work()
-    except Exception as error:
-        with transaction() as tx:
-            tx.execute(
-                """INSERT INTO duties (name, last_error, last_error_at) VALUES (:name, :error, clock_timestamp())
-                   ON CONFLICT (name) DO UPDATE SET last_error = excluded.last_error, last_error_at = excluded.last_error_at""",
-                name=name,
-                error=type(error).__name__,
-            )
-        log.error("duty failed", duty=name, error=type(error).__name__)
-        raise
-    with transaction() as tx:
-        tx.execute(
-            """INSERT INTO duties (name, last_ok_at) VALUES (:name, clock_timestamp())
-               ON CONFLICT (name) DO UPDATE SET last_ok_at = excluded.last_ok_at, last_error = NULL""",
-            name=name,
-        )
 
 
 def sweep_sending() -> None:

@@ -10,9 +10,10 @@ from service import queue
 from service.clients import sendgrid
 from service.db import transaction
 from service.domain.outcomes import Answer
+from service.log import named
 from service.operations import signing_in
 from service.operations.auditing import audit
-from service.operations.sweeping import duty
+from service.operations.duties import duty
 from service.operations.team_letters import TeamLetter, write
 
 log = structlog.get_logger(__name__)
@@ -58,6 +59,7 @@ def ask_for_reset(typed: str, *, network: str) -> None:
     signing_in.note_failure(account, network)
 
 
+@named("team_mail")
 def send(mail_id: int) -> None:
     """Send the mail, unless it is not due, or somebody else has it."""
     with transaction() as tx:

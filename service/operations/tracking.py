@@ -15,6 +15,7 @@ from service.clients.sendgrid_events import MalformedPayloadError
 from service.db import Transaction, transaction
 from service.domain.events import Event, EventType
 from service.errors import Invalid
+from service.log import named
 from service.operations.auditing import audit
 from service.operations.bells import close_if_done
 from service.operations.mailing_events import take_mail_events
@@ -77,6 +78,7 @@ def receive(body: bytes, signature: str | None, timestamp: str | None) -> None:
         tx.enqueue(queue.INGEST_PAYLOAD, payload_id)
 
 
+@named("payload")
 def ingest(payload_id: int) -> None:
     """Turn a stored payload into events. One that fails five times is set aside, visible and replayable."""
     try:

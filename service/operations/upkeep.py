@@ -7,8 +7,8 @@ from sqlalchemy.exc import DBAPIError
 
 from service.db import transaction
 from service.errors import BroadsheetError
+from service.operations.duties import duty
 from service.operations.reporting import check_ledger
-from service.operations.sweeping import duty
 from service.settings import current
 
 log = structlog.get_logger(__name__)

@@ -15,6 +15,7 @@ from service import queue
 from service.db import Transaction, note, transaction
 from service.domain.permissions import Permission
 from service.errors import BroadsheetError, Conflict, Invalid, NotFound
+from service.log import named
 from service.operations.auditing import audit
 from service.operations.importing import import_subscribers
 from service.operations.importing_file import MAXIMUM_BYTES, Records, RowFault, opened
@@ -200,6 +201,7 @@ def drop(upload_id: int, *, actor: str) -> None:
     Path(upload["path"]).unlink(missing_ok=True)
 
 
+@named("upload")
 def work(upload_id: int) -> None:
     """Look at the file, or take it, whichever was asked for. A bell that rings twice finds nothing to do."""
     with transaction() as tx:

@@ -6,8 +6,8 @@ import structlog
 from service.clients import alarm_webhook
 from service.clients.alarm_webhook import NotTakenError
 from service.db import Transaction, transaction
-from service.operations import alarms, figures, resending
-from service.operations.sweeping import duty
+from service.operations import alarms, duties, figures, resending, workers
+from service.operations.duties import duty
 from service.settings import current
 
 log = structlog.get_logger(__name__)
@@ -26,8 +26,7 @@ _UNKNOWN = """
     SELECT i.id, i.subject, count(*) AS batches FROM batches b JOIN issues i ON i.id = b.issue_id
     WHERE b.state = 'unknown' AND b.review_at IS NOT NULL GROUP BY i.id, i.subject
 """
-_LATE = "SELECT name FROM duties WHERE last_ok_at < clock_timestamp() - interval '1 hour' AND name LIKE 'sweep%' ORDER BY name"
-_SILENT = """
+SILENT = """
     SELECT x.sent FROM (SELECT max(recorded_at) AS sent FROM attempts WHERE state = 'accepted' AND issue_id IN
         (SELECT id FROM issues WHERE state = 'sending' OR sent_at > clock_timestamp() - interval '2 days')) x
     WHERE x.sent < clock_timestamp() - interval '1 hour' AND NOT EXISTS (SELECT FROM payloads WHERE received_at >= x.sent - interval '1 hour')
@@ -58,8 +57,8 @@ def _watch() -> None:
     with transaction() as tx:
         _compare(tx, "stopped", {})
         _compare(tx, "unknown", _unknown(tx))
-        _compare(tx, "late", {name: (None, _late(name)) for name in tx.execute(_LATE).scalars()})
-        _compare(tx, "silent", {"webhook": (None, _SILENCE)} if tx.execute(_SILENT).one_or_none() else {})
+        _compare(tx, "late", _late(tx))
+        _compare(tx, "silent", {"webhook": (None, _SILENCE)} if tx.execute(SILENT).one_or_none() else {})
     resending.resend_quiet()
     _post_all()
 
@@ -118,8 +117,12 @@ def _unknown(tx: Transaction) -> dict[str, tuple[int | None, str]]:
     }
 
 
-def _late(name: str) -> str:
-    return f"The duty “{name}” has not succeeded for more than an hour. Look whether beat and a worker of its queue are running."
+def _late(tx: Transaction) -> dict[str, tuple[int | None, str]]:
+    """Duties that are late, but this one, which is being done; and processes that are missed."""
+    late: dict[str, tuple[int | None, str]] = {
+        one["name"]: (None, duties.told(one)) for one in duties.states(tx) if one["late"] and one["name"] != "watch"
+    }
+    return late | {f"process {name}": (None, told) for name, told in workers.missed(tx).items()}
 
 
 def _compare(tx: Transaction, kind: str, now: dict[str, tuple[int | None, str]]) -> None:

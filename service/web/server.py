@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 from service import db
+from service.web import asking
 
 bind = f"127.0.0.1:{os.environ.get('PORT', '8000')}"
 workers = 2
@@ -18,6 +19,8 @@ errorlog = "-"
 accesslog = None
 
 
-def post_fork(_server: Any, _worker: Any) -> None:
+def post_fork(_server: Any, worker: Any) -> None:
     """Each worker opens its own connections."""
     db.after_fork()
+    asking.forget()
+    worker.app.wsgi().extensions["meter"].use_slot(worker.age)

@@ -11,7 +11,7 @@ import pytest
 from service import db, queue
 from service.db import transaction
 from service.errors import BroadsheetError
-from service.operations import sweeping, upkeep
+from service.operations import duties, upkeep
 from service.settings import Settings
 from tests.builders import a_newsletter
 from tests.conftest import Sandbox, free_port
@@ -116,9 +116,9 @@ def test_a_duty_that_fails_is_loud_and_shows(database: Settings, sql: Sql) -> No
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        sweeping.duty("test", fail)
+        duties.duty("test", fail)
     assert sql("SELECT last_ok_at, last_error FROM duties WHERE name = 'test'") == [(None, "ValueError")]
-    sweeping.duty("test", lambda: None)
+    duties.duty("test", lambda: None)
     assert sql("SELECT last_ok_at IS NOT NULL, last_error FROM duties WHERE name = 'test'") == [(True, None)]
 
 

@@ -29,6 +29,7 @@ NOT_A_READERS = {
     "attempts": "a request without names; when it was taken is in the mails sent",
     "installation": "the installation",
     "duties": "the clock",
+    "workers": "processes",
     "operators": "staff",
     "audit_entries": "what staff did; no address may stand in it",
     "alembic_version": "the schema's",
