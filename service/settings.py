@@ -35,6 +35,7 @@ class Settings:
     """What this process runs with. `provider` names the account that mail goes through: an issue freezes it."""
 
     home: Path
+    epoch_file: Path
     designs: Path
     database_url: str
     database_owner_url: str
@@ -102,6 +103,7 @@ class Settings:
         database, which no such process needs."""
         environ = {
             "BROADSHEET_HOME": str(self.home),
+            "EPOCH_FILE": str(self.epoch_file),
             "DESIGNS": str(self.designs),
             "BROADSHEET_EMBEDDED": "1" if self.embedded else "",
             "DATABASE_URL": self.database_url,
@@ -146,6 +148,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     port = read.number("PORT", 8000, 1, 65535)
     settings = Settings(
         home=(home := _folder(read, "BROADSHEET_HOME", ROOT / "var")),
+        epoch_file=_folder(read, "EPOCH_FILE", home / "epoch.json"),
         designs=_folder(read, "DESIGNS", home / "designs"),
         database_url=database_url,
         database_owner_url=_owner_url(read, database_url),

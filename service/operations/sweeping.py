@@ -8,6 +8,7 @@ import structlog
 
 from service import queue
 from service.db import transaction
+from service.operations import epochs
 from service.operations.bells import close_if_done, hold_stale, ring, ring_seeds
 from service.operations.preparing import ring_due
 from service.operations.recording import accept_late, unarmed_release
@@ -53,6 +54,7 @@ def sweep_sending() -> None:
 
 
 def _sweep_sending() -> None:
+    epochs.keep()
     expire_leases()
     with transaction() as tx:
         ring_waiting(tx)
