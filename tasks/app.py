@@ -6,6 +6,7 @@ from celery import signals
 
 from service import db, queue, settings, wiring
 from service.errors import BroadsheetError
+from service.operations import epochs
 
 app = queue.make_celery(settings.load())
 app.conf.imports = ("tasks.sending", "tasks.tracking", "tasks.mail", "tasks.duties")
@@ -39,6 +40,7 @@ def _check(**_: Any) -> None:
     try:
         db.check_server()
         wiring.check_installation()
+        epochs.refuse_unless_same()
     except BroadsheetError as error:
         # Celery goes on after an exception in a signal; only leaving keeps this worker from working.
         raise SystemExit(str(error)) from None
