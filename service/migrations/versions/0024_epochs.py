@@ -10,21 +10,23 @@ from sqlalchemy.dialects import postgresql
 revision = "0024"
 down_revision = "0022"
 
-_COLUMNS: tuple[sa.Column[Any], ...] = (
-    sa.Column("epoch", sa.Text()),
-    sa.Column("mark", sa.BigInteger(), server_default="0", nullable=False),
-    sa.Column("marked_at", sa.DateTime(timezone=True)),
-    sa.Column("restored_at", sa.DateTime(timezone=True)),
-    sa.Column("restored_because", sa.Text()),
-    sa.Column("secret_key_checks", postgresql.ARRAY(sa.LargeBinary()), server_default="{}", nullable=False),
-)
+
+def _columns() -> list[sa.Column[Any]]:
+    return [
+        sa.Column("epoch", sa.Text()),
+        sa.Column("mark", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("marked_at", sa.DateTime(timezone=True)),
+        sa.Column("restored_at", sa.DateTime(timezone=True)),
+        sa.Column("restored_because", sa.Text()),
+        sa.Column("secret_key_checks", postgresql.ARRAY(sa.LargeBinary()), server_default="{}", nullable=False),
+    ]
 
 
 def upgrade() -> None:
-    for column in _COLUMNS:
-        op.add_column("installation", column.copy())
+    for column in _columns():
+        op.add_column("installation", column)
 
 
 def downgrade() -> None:
-    for column in reversed(_COLUMNS):
+    for column in reversed(_columns()):
         op.drop_column("installation", column.name)
