@@ -248,6 +248,7 @@ def test_a_file_that_cannot_be_written_stops_sending_and_loses_nothing(
 
 
 def test_the_teams_mails_that_waited_are_not_sent_and_new_ones_are(drain: Drain, sandbox: Sandbox, sql: Sql) -> None:
+    a_newsletter()
     sql("INSERT INTO operators (name, address, role) VALUES ('Ada', 'ada@firm.example', 'owner')")
     sql("INSERT INTO team_mails (operator_id, kind) SELECT id, 'reset' FROM operators")
     go_back(sql)
