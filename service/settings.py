@@ -177,14 +177,14 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         alarm_webhook_url=read.text("ALARM_WEBHOOK_URL"),
         alarm_webhook_secret=read.text("ALARM_WEBHOOK_SECRET"),
     )
-    _refuse_faults(read, settings)
-    return _with_own_secrets(settings)
+    return _with_own_secrets(_without_faults(read, settings))
 
 
-def _refuse_faults(read: Reader, settings: Settings) -> None:
+def _without_faults(read: Reader, settings: Settings) -> Settings:
     _check_keys(read, settings)
     if read.problems:
         raise Invalid(*read.problems)
+    return settings
 
 
 def _keeping(read: Reader) -> dict[str, int]:

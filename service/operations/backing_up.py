@@ -86,11 +86,7 @@ def back_up(
         manifest = _pack(file, programs, secret, at)
         file.flush()
         os.fsync(file.fileno())
-        findings = 0
-        if try_it:
-            with unpacked(draft, secret, current().home) as found:
-                verified = trying_out.try_out(found, programs)
-                findings = len(verified.findings) + verified.more_findings
+        findings = _try_out(draft, programs, secret) if try_it else 0
         size = draft.stat().st_size
         keys = _write_keys(keys_folder / f"{name}.keys", secret) if keys_folder else None
         if target.exists():
@@ -100,18 +96,16 @@ def back_up(
     removed = _remove_old(folder, keep) if keep else 0
     with transaction() as tx:
         audit(tx, actor, "back up", target.name, bytes=size, encrypted=secret is not None, tried=try_it)
-    return Backup(
-        target,
-        size,
-        sum(manifest.tables.values()),
-        len(manifest.files) - 1,
-        secret is not None,
-        try_it,
-        findings,
-        keys,
-        removed,
-        manifest.bucket,
-    )
+    rows, files, bucket = sum(manifest.tables.values()), len(manifest.files) - 1, manifest.bucket
+    return Backup(target, size, rows, files, secret is not None, try_it, findings, keys, removed, bucket)
+
+
+def _try_out(draft: Path, programs: Programs, secret: bytes | None) -> int:
+    """How many things in the evidence of the loaded backup are not as they were written. Raises BroadsheetError where it is not
+    what was backed up."""
+    with unpacked(draft, secret, current().home) as found:
+        verified = trying_out.try_out(found, programs)
+    return len(verified.findings) + verified.more_findings
 
 
 def _check_folders(folder: Path, keys_folder: Path | None) -> None:

@@ -111,7 +111,7 @@ def _unpack(source: BinaryIO, dump: IO[bytes], folder: Path) -> Manifest:
     try:
         with tarfile.open(fileobj=cast(IO[bytes], source), mode="r|", bufsize=_STEP) as tar:
             for member in tar:
-                content = tar.extractfile(member)
+                content = tar.extractfile(member) if member.isreg() else None
                 if content is None or text is not None:
                     raise BroadsheetError(f"{member.name} does not belong in a backup. Nothing was changed.")
                 if member.name == MANIFEST:

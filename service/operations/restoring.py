@@ -58,9 +58,8 @@ def restore(
     _check_unused(owner, name)
     with unpacked(file, secret, current().home) as found:
         _check_fits(found.manifest)
-        _merge_certificates(found.folder / "erasures")
-        if erasures is not None:
-            _merge_certificates(erasures)
+        for folder in filter(None, (found.folder / "erasures", erasures)):
+            _merge_certificates(folder)
         # Before anything is loaded: one that is no certificate of ours must not be found out when half is done.
         list(certificates.read_certificates())
         old = f"{name}{OLD}{datetime.now(UTC):%Y%m%d%H%M%S}"
@@ -73,20 +72,9 @@ def restore(
             postgresql.swap(owner, fresh=fresh, into=name, old=old)
         aside = _put_digests(found)
         written, different = _put_files(found.folder)
-    manifest = found.manifest
-    return Restored(
-        made_at=manifest.made_at,
-        rows=sum(manifest.tables.values()),
-        held=held,
-        certificates=read,
-        erased=erased,
-        digests_aside=aside,
-        files=written,
-        different_files=different,
-        findings=findings,
-        old=old,
-        bucket=manifest.bucket,
-    )
+    made = found.manifest
+    rows = sum(made.tables.values())
+    return Restored(made.made_at, rows, held, read, erased, aside, written, different, findings, old, made.bucket)
 
 
 def old_databases() -> list[str]:

@@ -3,9 +3,11 @@
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import tarfile
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -13,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from service.clients import postgresql
 from service.encryption import MAGIC, PIECE, Opening, Sealing
 from service.errors import BroadsheetError
 from tests.backup.conftest import READERS, Home
@@ -22,9 +25,6 @@ from tests.cli.commands import command_line, environment
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     """One home with readers, for tests that leave it as it is."""
-    import shutil  # noqa: PLC0415
-    import tempfile  # noqa: PLC0415
-
     outer = Path(tempfile.mkdtemp(prefix="broadsheet-archive-", dir="/tmp"))
     outer.chmod(0o711)
     made = Home(outer)
@@ -192,8 +192,6 @@ def test_a_backup_of_another_version_is_refused(filled: Home) -> None:
         (problem,) = filled.run("restore", file, "--replace").refused(1)
         assert told in problem, problem
     with filled.servers() as servers:
-        from service.clients import postgresql  # noqa: PLC0415
-
         assert postgresql.databases(servers.owner_url, "broadsheet") == ["broadsheet"], "nothing is left of them"
 
 
@@ -236,18 +234,25 @@ def test_so_many_backups_are_kept_and_no_other_file_is_deleted(filled: Home) -> 
 
 
 def test_a_full_disk_leaves_nothing_behind(filled: Home) -> None:
-    """A limit on the size of files is met as a full disk is."""
+    """A limit on the size of files is met as a full disk is: while the database is dumped, and while the archive is written."""
+    plain = Path(filled.run("backup", filled.folder / "plain4", "--no-trial", "--json").succeeded().json["file"])
+    with tarfile.open(plain) as tar:
+        dump = tar.getmember("database.dump").size
     folder = filled.folder / "full"
-    ended = subprocess.run(
-        ["bash", "-c", 'trap "" XFSZ; ulimit -f 64; exec "$0" "$@"', *command_line("backup", folder)],
-        env=environment(**filled.run.environ),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ended.returncode == 1, ended.stderr
-    assert "Traceback" not in ended.stderr
-    assert list(folder.iterdir()) == []
+    for limit in (64, dump // 1024 + 2):
+        with filled.servers():
+            ended = subprocess.run(
+                ["bash", "-c", f'ulimit -f {limit}; exec "$0" "$@"', *command_line("backup", folder)],
+                env=environment(**filled.run.environ),
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        assert ended.returncode == 1, ended.stderr
+        assert "Traceback" not in ended.stderr
+        assert ended.stderr.count("✗") == 1, ended.stderr
+        assert list(folder.iterdir()) == []
+        assert list(filled.home.glob(".backup-*")) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
