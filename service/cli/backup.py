@@ -164,8 +164,12 @@ def _show_restored(found: Restored) -> None:
         say(f"Pictures also lie in the bucket {plain(found.bucket)}.")
     say(f"The database that was there is kept as {found.old}; delete it with `broadsheet restore --drop-old`.")
     say(
-        f"[bold]Nothing is sent until you decide[/bold]: {counted(found.held, 'issue')} would have gone out. Who left since the backup is not known here: "
-        "look at SendGrid's unsubscribes, and suppress them. Then `broadsheet epoch accept`."
+        f"{counted(found.carried.left, 'subscription')} ended and {found.carried.suppressed:,} addresses suppressed, as in the database that was there."
+        if found.carried.known
+        else "Who left since the backup is not known here: look at SendGrid's unsubscribes, and suppress them."
+    )
+    say(
+        f"[bold]Nothing is sent until you decide[/bold]: {counted(found.held, 'issue')} would have gone out. `broadsheet epoch accept`."
     )
 
 

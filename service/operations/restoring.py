@@ -20,6 +20,7 @@ from service.migrations import runner
 from service.operations import certificates, digesting, epochs, erasing_again, verifying
 from service.operations.auditing import audit
 from service.operations.backup_archive import Manifest, Unpacked, unpacked
+from service.operations.carrying_over import Carried, carry_over
 from service.operations.outside import write_once
 from service.operations.trying_out import load, new_database, using
 from service.settings import current
@@ -36,6 +37,7 @@ class Restored:
     held: int
     certificates: int
     erased: int
+    carried: Carried
     digests_aside: int
     files: int
     different_files: int
@@ -67,6 +69,7 @@ def restore(
             load(found, programs, fresh)
             with using(postgresql.with_database(owner, fresh), postgresql.with_database(current().database_url, fresh)):
                 held, read, erased = _make_ready(found, actor)
+                carried = carry_over(owner, name, found.manifest)
                 findings = _verify(found)
             db.engine().dispose()
             postgresql.swap(owner, fresh=fresh, into=name, old=old)
@@ -74,7 +77,9 @@ def restore(
         written, different = _put_files(found.folder)
     made = found.manifest
     rows = sum(made.tables.values())
-    return Restored(made.made_at, rows, held, read, erased, aside, written, different, findings, old, made.bucket)
+    return Restored(
+        made.made_at, rows, held, read, erased, carried, aside, written, different, findings, old, made.bucket
+    )
 
 
 def old_databases() -> list[str]:
