@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
+import structlog
 from alembic.util import CommandError
 from sqlalchemy import make_url
+from sqlalchemy.exc import DBAPIError
 
 from service import db, wiring
 from service.clients import postgresql
@@ -24,6 +26,8 @@ from service.operations.carrying_over import Carried, carry_over
 from service.operations.outside import write_once
 from service.operations.trying_out import load, new_database, using
 from service.settings import current
+
+log = structlog.get_logger(__name__)
 
 OLD = "_before_"
 
@@ -60,6 +64,7 @@ def restore(
     _check_unused(owner, name)
     with unpacked(file, secret, current().home) as found:
         _check_fits(found.manifest)
+        _keep_present_certificates(found.manifest)
         for folder in filter(None, (found.folder / "erasures", erasures)):
             _merge_certificates(folder)
         # Before anything is loaded: one that is no certificate of ours must not be found out when half is done.
@@ -169,6 +174,18 @@ def _verify(found: Unpacked) -> int:
     with using(owner, service, home=found.folder):
         verified = verifying.verify()
     return len(verified.findings) + verified.more_findings
+
+
+def _keep_present_certificates(manifest: Manifest) -> None:
+    """Those that the present database has and this machine no file of: they were made by another machine's web process, say. A
+    database that cannot be read, or is another's, has none for us."""
+    try:
+        with transaction() as tx:
+            same = tx.execute("SELECT epoch = :name FROM installation", name=manifest.installation).scalar_one_or_none()
+        if same:
+            certificates.keep_certificates()
+    except DBAPIError as error:
+        log.warning("the present database tells nothing of erasures", error=type(error).__name__)
 
 
 def _merge_certificates(folder: Path) -> None:
