@@ -47,6 +47,26 @@ def sandbox_public_key(path: Path) -> str:
     return base64.b64encode(public).decode()
 
 
+def new_key() -> str:
+    """A key of SECRET_KEYS."""
+    return secrets.token_urlsafe(32)
+
+
+def change_secrets(path: Path, **changed: str) -> None:
+    """Change some of the stored secrets: the file is replaced whole, and stays as it was when that fails."""
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(json.dumps(stored | changed))
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
 def _damaged(path: Path) -> str:
     return f"{path} is damaged. Put it back from a backup; new secrets would break the links in mails already sent."
 

@@ -23,6 +23,7 @@ from sqlalchemy.exc import DBAPIError
 from service import db, embedded, wiring
 from service.errors import BroadsheetError
 from service.migrations import runner
+from service.operations import epochs
 from service.procfile import read_procfile
 from service.settings import ROOT, Settings
 from service.supervisor import Process, Supervisor
@@ -60,12 +61,38 @@ def database(chosen: Settings) -> Iterator[Settings]:
 
 
 @contextmanager
+def servers(chosen: Settings) -> Iterator[Settings]:
+    """This process wired to the servers and no more: the database may be empty, of another version, or made with other keys."""
+    with ExitStack() as stack:
+        if chosen.embedded:
+            _make_home(chosen.home)
+            found = stack.enter_context(embedded.running(chosen.home))
+            chosen = chosen.connected(found.database_url, found.redis_url, found.owner_url)
+        wiring.wire(chosen)
+        _check_database()
+        stack.callback(lambda: db.engine().dispose())
+        yield chosen
+
+
+def refuse_while_up(chosen: Settings) -> None:
+    """For what must not happen under running processes. Raises BroadsheetError."""
+    if running_up(chosen.home) is not None:
+        raise BroadsheetError("`broadsheet up` is running for this home. Stop it first; nothing was changed.")
+
+
+def bundled_programs() -> Path:
+    """The folder of the programs that came with the embedded PostgreSQL."""
+    return embedded.postgresql_program("pg_dump").parent
+
+
+@contextmanager
 def everything(
     chosen: Settings, *, on_line: OnLine | None = None, announce: bool = False, any_ports: bool = False
 ) -> Iterator[Running]:
     """Web, a worker for each queue, beat and, where it applies, the sandbox. `announce`: be the home's `up`, which other
     commands join. `any_ports`: use others where the set ones are taken. Raises BroadsheetError when something does not come up."""
     with database(chosen) as connected:
+        epochs.refuse_unless_same()
         if not announce and running_up(connected.home) is not None:
             yield Running(connected, joined=True)
             return

@@ -35,6 +35,7 @@ class Settings:
     """What this process runs with. `provider` names the account that mail goes through: an issue freezes it."""
 
     home: Path
+    epoch_file: Path
     designs: Path
     database_url: str
     database_owner_url: str
@@ -103,6 +104,7 @@ class Settings:
         database, which no such process needs."""
         environ = {
             "BROADSHEET_HOME": str(self.home),
+            "EPOCH_FILE": str(self.epoch_file),
             "DESIGNS": str(self.designs),
             "BROADSHEET_EMBEDDED": "1" if self.embedded else "",
             "DATABASE_URL": self.database_url,
@@ -147,6 +149,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     port = read.number("PORT", 8000, 1, 65535)
     settings = Settings(
         home=(home := _folder(read, "BROADSHEET_HOME", ROOT / "var")),
+        epoch_file=_folder(read, "EPOCH_FILE", home / "epoch.json"),
         designs=_folder(read, "DESIGNS", home / "designs"),
         database_url=database_url,
         database_owner_url=_owner_url(read, database_url),
@@ -176,14 +179,14 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         alarm_webhook_secret=read.text("ALARM_WEBHOOK_SECRET"),
         metrics_token=read.text("METRICS_TOKEN"),
     )
-    _refuse_faults(read, settings)
-    return _with_own_secrets(settings)
+    return _with_own_secrets(_without_faults(read, settings))
 
 
-def _refuse_faults(read: Reader, settings: Settings) -> None:
+def _without_faults(read: Reader, settings: Settings) -> Settings:
     _check_keys(read, settings)
     if read.problems:
         raise Invalid(*read.problems)
+    return settings
 
 
 def _keeping(read: Reader) -> dict[str, int]:

@@ -18,6 +18,12 @@ VARIABLES = (
     Variable(
         "BROADSHEET_HOME", "Folder for data, secrets, media and logs.", "/srv/broadsheet", "`var/` in the checkout"
     ),
+    Variable(
+        "EPOCH_FILE",
+        "File in which this machine notes the newest state of the database that it has seen. Keep it where a snapshot or a backup of the database does not take it along.",
+        "/srv/elsewhere/epoch.json",
+        "`epoch.json` in the home",
+    ),
     Variable("DESIGNS", "Folder with your own designs, a folder each.", "/srv/designs", "`designs/` in the home"),
     Variable(
         "DATABASE_URL",

@@ -2,8 +2,9 @@
 
 import hashlib
 import hmac
+import uuid
 
-from service import db, log, queue, settings
+from service import db, epoch, log, queue, settings
 from service.errors import BroadsheetError
 from service.settings import Settings
 
@@ -22,17 +23,68 @@ def wire(chosen: Settings, *, pool_size: int = 5) -> None:
 
 
 def check_installation() -> None:
-    """Refuse to mix a trial with real mail, and to work with another ADDRESS_KEY than the one that the suppressions in the database were made with.
+    """Refuse to mix a trial with real mail, and to work with other keys than those that the database was made with. A database that
+    was never used gets its name here.
 
-    Raises BroadsheetError. A process with the wrong key would not recognise those who left.
+    Raises BroadsheetError. A process with the wrong ADDRESS_KEY would not recognise those who left; one that lacks a key of
+    SECRET_KEYS would refuse the leave links that were signed with it.
     """
-    check = hmac.new(settings.current().address_key, b"installation", hashlib.sha256).digest()
+    check = key_check(settings.current().address_key)
     with db.transaction() as tx:
         tx.execute("UPDATE installation SET address_key_check = :check WHERE address_key_check IS NULL", check=check)
         stored, kind = tx.execute("SELECT address_key_check, kind FROM installation").one()
+        signed_with = [bytes(one) for one in tx.execute("SELECT unnest(secret_key_checks) FROM installation").scalars()]
     if kind not in (None, settings.current().kind):
         raise BroadsheetError(_OTHER_KIND[kind])
     if not hmac.compare_digest(bytes(stored), check):
         raise BroadsheetError(
             "ADDRESS_KEY is not the key that this database was made with. Without it nobody who left is recognised; put the first one back."
         )
+    _check_secret_keys(signed_with)
+    _name_new_database()
+
+
+def key_check(key: bytes) -> bytes:
+    """By which a key is recognised and from which nobody finds it."""
+    return hmac.new(key, b"installation", hashlib.sha256).digest()
+
+
+def _check_secret_keys(signed_with: list[bytes]) -> None:
+    """All keys by which links were signed must be there. The newest is noted as one of them; those after it were noted when they
+    were the newest."""
+    ours = [key_check(key.encode()) for key in settings.current().secret_keys]
+    missing = [one for one in signed_with if one not in ours]
+    if signed_with and len(missing) == len(signed_with):
+        raise BroadsheetError(
+            "SECRET_KEYS are not the keys that this database was made with: no leave link in a mail already sent would work. Put the first ones back."
+        )
+    if missing:
+        raise BroadsheetError(
+            f"SECRET_KEYS lacks {len(missing)} of the keys that links in mails already sent were signed with. Put it back, after the newer ones; "
+            "or, if those links are to stop working, run `broadsheet secrets retire`."
+        )
+    if ours and ours[0] not in signed_with:
+        with db.transaction() as tx:
+            tx.execute(
+                "UPDATE installation SET secret_key_checks = secret_key_checks || CAST(:new AS bytea) WHERE NOT CAST(:new AS bytea) = ANY(secret_key_checks)",
+                new=ours[0],
+            )
+
+
+def _name_new_database() -> None:
+    """A database without a name gets one, and this machine notes it. One that is in use, where the machine has seen another before,
+    is older than names are: it gets the name that the machine knows, and no mark, by which it is recognised as restored."""
+    with db.transaction() as tx:
+        if tx.execute("SELECT epoch FROM installation").scalar_one() is not None:
+            return
+        known = epoch.seen()
+        used = tx.execute("SELECT EXISTS (SELECT FROM issues) OR EXISTS (SELECT FROM subscribers)").scalar_one()
+        older = used and known.mark > 0
+        name = known.installation if older else uuid.uuid4().hex
+        named = tx.execute(
+            "UPDATE installation SET epoch = :name, mark = :mark WHERE epoch IS NULL",
+            name=name,
+            mark=0 if older else 1,
+        ).rowcount
+    if named and not older:
+        epoch.begin(name, 1, "its beginning")

@@ -12,6 +12,7 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 from service import db, queue, settings, wiring
 from service.domain.duties import DUTIES
 from service.errors import BroadsheetError
+from service.operations import epochs
 from tasks.heart import Heart
 
 app = queue.make_celery(settings.load())
@@ -50,6 +51,7 @@ def _check(**_: Any) -> None:
     try:
         db.check_server()
         wiring.check_installation()
+        epochs.refuse_unless_same()
     except BroadsheetError as error:
         # Celery goes on after an exception in a signal; only leaving keeps this worker from working.
         raise SystemExit(str(error)) from None

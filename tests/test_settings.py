@@ -89,6 +89,7 @@ BAD = (
     ("PUBLIC_URL", "https://[::1]"),
     ("PUBLIC_URL", "https://[::ffff:127.0.0.1]"),
     ("PUBLIC_URL", "https://[::12345]"),
+    ("EPOCH_FILE", "~nobody-of-that-name/epoch.json"),
     ("DESIGNS", "~nobody-of-that-name/designs"),
     ("PORT", "eighty"),
     ("PORT", "0"),

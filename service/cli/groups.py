@@ -51,6 +51,16 @@ def retention() -> None:
     """What is kept for how long: delete what is due."""
 
 
+@root.group(name="epoch")
+def epochs() -> None:
+    """Whether the database is the newest that this machine has seen: show, accept, join."""
+
+
+@root.group(name="secrets")
+def secrets() -> None:
+    """The keys by which links are signed: rotate, retire, import."""
+
+
 @root.group(name="bench")
 def benches() -> None:
     """Measure this machine, on a fresh installation that is removed afterwards."""

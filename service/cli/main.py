@@ -8,6 +8,7 @@ import click
 from service import settings
 from service.cli import (  # noqa: F401 - each registers its commands
     alarm,
+    backup,
     bench,
     check,
     consent,
@@ -15,6 +16,7 @@ from service.cli import (  # noqa: F401 - each registers its commands
     demo,
     design,
     draft,
+    epoch,
     fault,
     issue,
     key,
@@ -24,6 +26,7 @@ from service.cli import (  # noqa: F401 - each registers its commands
     preview,
     render,
     retention,
+    secret,
     send,
     status,
     subscribers,

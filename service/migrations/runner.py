@@ -69,6 +69,14 @@ def is_current(engine: Engine, *, for_role: str | None = None) -> bool:
         return for_role is None or bool(connection.execute(may_insert, {"role": for_role}).scalar_one())
 
 
+def knows(engine: Engine, revision: str) -> bool:
+    """Whether this code has that migration: a database with another was made by a newer version."""
+    with engine.connect() as connection:
+        return any(
+            one.revision == revision for one in ScriptDirectory.from_config(_config(connection)).walk_revisions()
+        )
+
+
 def differences(engine: Engine) -> list[object]:
     """What the models say and the migrations do not make."""
     with engine.connect() as connection:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ARRAY, CheckConstraint, DateTime, Index, LargeBinary, Text
+from sqlalchemy import ARRAY, BigInteger, CheckConstraint, DateTime, Index, LargeBinary, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -10,7 +10,9 @@ from service.models.base import Base, CreatedAt, Document, Id
 
 
 class Installation(Base):
-    """One row. `kind` is `sandbox` or `real` from the first freeze on. `address_key_check` refuses a process whose ADDRESS_KEY is not the one that the suppressions were made with."""
+    """One row. `kind` is `sandbox` or `real` from the first freeze on. `address_key_check` refuses a process whose ADDRESS_KEY is not the one that the suppressions were made with,
+    and `secret_key_checks` one that lacks a key by which links were signed. `epoch` names the installation and `mark` grows; a file outside the database knows both. `restored_at`: it
+    was older than that file, and nobody has said since that it is to go on."""
 
     __tablename__ = "installation"
     __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
@@ -22,6 +24,12 @@ class Installation(Base):
     stopped_because: Mapped[str | None]
     needs_second_step: Mapped[bool] = mapped_column(server_default="false")
     created_at: Mapped[CreatedAt]
+    epoch: Mapped[str | None]
+    mark: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    marked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    restored_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    restored_because: Mapped[str | None]
+    secret_key_checks: Mapped[list[bytes]] = mapped_column(ARRAY(LargeBinary), server_default="{}")
 
 
 class Duty(Base):

@@ -3,10 +3,11 @@ later one small batch at a time is tried, three that went well close it. A refus
 
 from datetime import timedelta
 
-from service import queue
+from service import epoch, queue
 from service.db import Transaction
 from service.domain.outcomes import Answer, Verdict
 from service.operations import alarms
+from service.operations.epochs_known import IN_FORCE
 from service.operations.splitting import split
 from service.settings import current
 
@@ -28,10 +29,10 @@ _GOOD = """
     UPDATE breakers SET good = good + 1, probe_batch = NULL, probe_until = NULL
     WHERE provider = :provider AND state = 'open' AND probe_batch = :batch RETURNING good
 """
-_DUE = """
+_DUE = f"""
     SELECT b.* FROM batches b JOIN issues i ON i.id = b.issue_id, installation x
     WHERE b.id = :batch AND b.state = 'pending' AND (b.not_before IS NULL OR b.not_before <= clock_timestamp())
-      AND i.state = 'sending' AND i.provider = :provider AND x.stopped_at IS NULL FOR UPDATE OF b
+      AND i.state = 'sending' AND i.provider = :provider AND x.stopped_at IS NULL AND {IN_FORCE} FOR UPDATE OF b
 """
 
 
@@ -57,7 +58,7 @@ def admits(tx: Transaction, batch_id: int) -> bool:
 
 def _begin_trial(tx: Transaction, batch_id: int) -> int | None:
     """The batch that is the trial; None when this one is not due."""
-    batch = tx.execute(_DUE, batch=batch_id, provider=current().provider).mappings().one_or_none()
+    batch = tx.execute(_DUE, epoch.parameters(), batch=batch_id, provider=current().provider).mappings().one_or_none()
     if batch is None:
         return None
     readers = list(

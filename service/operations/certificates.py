@@ -7,11 +7,15 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
+import structlog
+
 from service import seals
 from service.db import transaction
-from service.errors import Invalid
+from service.errors import BroadsheetError, Invalid
 from service.operations.outside import write_once
 from service.settings import current
+
+log = structlog.get_logger(__name__)
 
 
 def folder() -> Path:
@@ -19,15 +23,28 @@ def folder() -> Path:
     return current().home / "erasures"
 
 
-def keep_certificates() -> None:
-    """Write the file of each certificate that has none. By moment and keyed hash: after a restore, numbers come again."""
+def keep_certificates(number: int | None = None) -> None:
+    """Write the file of each certificate that has none, or of this one. By moment and keyed hash: after a restore, numbers come
+    again."""
     with transaction() as tx:
-        rows = tx.execute("SELECT email_key, at, certificate, signature FROM erasures ORDER BY id").all()
+        rows = tx.execute(
+            "SELECT email_key, at, certificate, signature FROM erasures WHERE CAST(:number AS bigint) IS NULL OR id = :number ORDER BY id",
+            number=number,
+        ).all()
     for row in rows:
         path = folder() / f"{row.at.timestamp():017.6f}-{bytes(row.email_key).hex()}.json"
         if not path.exists():
             kept = {"text": row.certificate, "signature": base64.b64encode(bytes(row.signature)).decode()}
             write_once(path, json.dumps(kept, indent=1) + "\n")
+
+
+def keep_at_once(number: int) -> None:
+    """The same right after an erasure: a database that is lost within the hour must not lose it, too. Where the file cannot be
+    written, the erasure stands, and the next digest tries again."""
+    try:
+        keep_certificates(number)
+    except (OSError, BroadsheetError) as error:
+        log.warning("certificate not written yet", number=number, error=type(error).__name__)
 
 
 def read_certificates() -> Iterator[tuple[list[bytes], datetime]]:

@@ -12,6 +12,7 @@ from service.domain.addresses import AddressError, normalise
 from service.errors import Invalid, NotFound
 from service.operations import proving
 from service.operations.auditing import audit
+from service.operations.certificates import keep_at_once
 from service.operations.consenting import record
 from service.operations.digesting import moment
 from service.operations.suppressing import suppress, withdraw
@@ -191,6 +192,7 @@ def erase_address(address: str, *, reason: str, actor: str) -> Certificate:
         else:
             certificate = erase(tx, subscriber_id, method="operator")
         audit(tx, actor, "erase", f"erasure {certificate.number}", reason=reason)
+    keep_at_once(certificate.number)
     return certificate
 
 

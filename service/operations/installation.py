@@ -17,7 +17,7 @@ def about(*, actor: str) -> dict[str, Any]:
     settings, status = current(), reporting.status()
     with transaction() as tx:
         row = tx.execute(
-            """SELECT i.stopped_at, i.stopped_because, i.created_at, current_setting('server_version') AS postgresql,
+            """SELECT i.stopped_at, i.stopped_because, i.restored_at, i.restored_because, i.created_at, current_setting('server_version') AS postgresql,
                    pg_size_pretty(pg_database_size(current_database())) AS size,
                    (SELECT version_num FROM alembic_version) AS migration FROM installation i"""
         ).one()
@@ -29,6 +29,8 @@ def about(*, actor: str) -> dict[str, Any]:
         "since": row.created_at,
         "stopped_at": row.stopped_at,
         "stopped_because": row.stopped_because,
+        "restored_at": row.restored_at,
+        "restored_because": row.restored_because,
         "public_url": settings.public_url,
         "webhook_url": settings.public_url.rstrip("/") + WEBHOOK_PATH,
         "sends_by": "the sandbox: nobody gets mail" if settings.sandbox else settings.sendgrid_url,

@@ -7,12 +7,14 @@ from typing import Any
 import structlog
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from service import epoch
 from service.clients import sendgrid
 from service.clients.sendgrid_events import MAIL_ARGUMENT
 from service.db import Transaction, transaction
 from service.domain.outcomes import Answer, Verdict
 from service.errors import RetryLater
 from service.log import named
+from service.operations.epochs_known import ANSWERING
 from service.operations.mailing_letters import Addressed, addressed
 from service.operations.recording import LONGEST_WAIT
 from service.operations.sending import LEASE, RECORD_PAUSES
@@ -25,9 +27,9 @@ CATEGORY = "service"
 
 # A reader waits for every kind but the welcome mail, which therefore waits while sending is stopped; whoever stops sending
 # does not mean to leave people without their confirmation.
-DUE = """
+DUE = f"""
     m.state = 'pending' AND (m.not_before IS NULL OR m.not_before <= clock_timestamp())
-    AND (m.kind <> 'welcome' OR i.stopped_at IS NULL)
+    AND (m.kind <> 'welcome' OR i.stopped_at IS NULL) AND {ANSWERING}
 """
 _CLAIM = f"""
     UPDATE mails m SET state = 'sending', tries = m.tries + 1, provider = :provider, rung_at = NULL, lease_until = clock_timestamp() + :lease
@@ -91,7 +93,7 @@ def _claim(mail_id: int) -> Addressed | None:
     with transaction() as tx:
         tx.execute("UPDATE installation SET kind = :kind WHERE kind IS NULL", kind=current().kind)
         taken = tx.execute(
-            _CLAIM, mail=mail_id, provider=current().provider, kind=current().kind, lease=LEASE
+            _CLAIM, epoch.parameters(), mail=mail_id, provider=current().provider, kind=current().kind, lease=LEASE
         ).one_or_none()
         if taken is None:
             _refuse_if_foreign(tx, mail_id)

@@ -1,11 +1,14 @@
 """What the clock asks for every few seconds of the mails that a reader waits for: ring again for what a lost bell left lying,
 give up leases that ended. Rings for no more sign-ups than may be answered in this hour."""
 
+from collections.abc import Mapping
 from datetime import timedelta
+from types import MappingProxyType
+from typing import Any
 
 import structlog
 
-from service import queue
+from service import epoch, queue
 from service.db import Transaction, transaction
 from service.operations.duties import duty
 from service.operations.mailing import room
@@ -51,11 +54,11 @@ def _sweep_mail() -> None:
         for mail_id in tx.execute(_GIVE_UP).scalars():
             log.warning("mail unknown", mail=mail_id)
     with transaction() as tx:
-        _ring(tx, queue.SEND_MAIL, _MAILS, MOST)
+        _ring(tx, queue.SEND_MAIL, _MAILS, MOST, epoch.parameters())
         _ring(tx, queue.ANSWER_LINK_REQUEST, _LINK_REQUESTS, MOST)
         _ring(tx, queue.ANSWER_SIGNUP, _SIGNUPS, max(0, min(MOST, room(tx))))
 
 
-def _ring(tx: Transaction, name: str, due: str, most: int) -> None:
-    for row_id in sorted(tx.execute(due, pause=RING_AGAIN, most=most).scalars()):
+def _ring(tx: Transaction, name: str, due: str, most: int, known: Mapping[str, Any] = MappingProxyType({})) -> None:
+    for row_id in sorted(tx.execute(due, known, pause=RING_AGAIN, most=most).scalars()):
         tx.enqueue(name, row_id)

@@ -4,6 +4,7 @@ import json
 
 from service.db import transaction
 from service.operations import erasing
+from service.operations.certificates import keep_at_once
 
 
 def erase_reader(subscriber_id: int) -> tuple[int, str, str]:
@@ -11,6 +12,7 @@ def erase_reader(subscriber_id: int) -> tuple[int, str, str]:
     holds the text with the signature over it. Raises NotFound when they are gone already."""
     with transaction() as tx:
         certificate = erasing.erase(tx, subscriber_id, method="reader")
+    keep_at_once(certificate.number)
     kept = {
         "certificate": certificate.number,
         "text": certificate.text,

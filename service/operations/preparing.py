@@ -7,12 +7,13 @@ from typing import Any
 
 import structlog
 
-from service import queue
+from service import epoch, queue
 from service.db import Transaction, transaction
 from service.errors import BroadsheetError
 from service.log import named
 from service.operations import approving
 from service.operations.bells import go_on
+from service.operations.epochs_known import IN_FORCE
 from service.operations.preparing_candidates import Candidates, audience, same_content_of
 from service.operations.providers import refuse_if_foreign
 from service.settings import current
@@ -22,12 +23,12 @@ log = structlog.get_logger(__name__)
 LEASE = timedelta(minutes=10)
 """A freeze that takes longer is taken for dead, and done again by somebody else."""
 
-_TAKE = """
+_TAKE = f"""
     UPDATE issues SET state = 'preparing', lease_until = clock_timestamp() + CAST(:lease AS interval)
     WHERE id = :issue AND (
         (state = 'scheduled' AND scheduled_at <= clock_timestamp())
         OR (state = 'preparing' AND lease_until < clock_timestamp())
-    ) AND provider = :provider AND problems = '[]'
+    ) AND provider = :provider AND problems = '[]' AND {IN_FORCE}
     RETURNING id
 """
 _TOO_LATE = """
@@ -134,7 +135,8 @@ def _prepare(issue_id: int) -> bool:
     with transaction() as tx:
         if tx.execute(_TOO_LATE, issue=issue_id).rowcount:
             return False
-        if tx.execute(_TAKE, issue=issue_id, provider=current().provider, lease=LEASE).rowcount == 0:
+        taking = {**epoch.parameters(), "issue": issue_id, "provider": current().provider, "lease": LEASE}
+        if tx.execute(_TAKE, taking).rowcount == 0:
             refuse_if_foreign(tx, issue_id)
             return False
         tx.execute("UPDATE installation SET kind = coalesce(kind, :kind)", kind=current().kind)

@@ -120,6 +120,11 @@ def halted(tx: Transaction) -> str | None:
     ).scalar_one_or_none()
     if reason is not None:
         return reason
+    restored: str | None = tx.execute(
+        "SELECT 'this database was restored: ' || restored_because || '; to go on with it: `broadsheet epoch accept`, or the settings page' FROM installation WHERE restored_at IS NOT NULL"
+    ).scalar_one_or_none()
+    if restored is not None:
+        return restored
     refused: str | None = tx.execute(
         "SELECT 'SendGrid refuses the key; see the alarm' FROM breakers WHERE provider = :provider AND state = 'refused'",
         provider=current().provider,

@@ -8,7 +8,7 @@ from service.db import Transaction, transaction
 from service.domain.outcomes import Reason
 from service.domain.permissions import Permission
 from service.errors import Conflict, Invalid, NotFound
-from service.operations import alarms, approving, preflighting
+from service.operations import alarms, approving, epochs, preflighting
 from service.operations.auditing import audit
 from service.operations.bells import go_on, ring
 from service.operations.permitting import require
@@ -49,6 +49,7 @@ def schedule(
         require(actor, Permission.SEND, row["newsletter_id"])
         if row["state"] in ("scheduled", "preparing", "sending", "sent"):
             return
+        epochs.refuse_if_restored(tx)
         _check_sendable(tx, row, seen)
         if stopping and override is None:
             raise Blocked(stopping)
@@ -134,6 +135,7 @@ def resume(issue_id: int, *, actor: str, audience: int | None = None) -> None:
     with transaction() as tx:
         row = _locked(tx, issue_id)
         require(actor, Permission.SEND, row["newsletter_id"])
+        epochs.refuse_if_restored(tx)
         if row["state"] not in ("paused", "held"):
             raise Conflict(f"Issue {issue_id} is {row['state']}; only a paused or held one can be resumed.")
         state = "sending" if row["prepared_at"] else "scheduled"

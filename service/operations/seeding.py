@@ -3,20 +3,22 @@ Refuses to send one to somebody who is a reader: nobody gets two."""
 
 import structlog
 
+from service import epoch
 from service.clients import sendgrid
 from service.db import transaction
 from service.log import named
 from service.operations import looking
 from service.operations.auditing import audit
+from service.operations.epochs_known import IN_FORCE
 from service.operations.previewing import preview_issue
 from service.tokens import email_key
 
 log = structlog.get_logger(__name__)
 
 # At most once, whatever happens to this process: whoever waits for a seed that does not come learns something, too.
-_TAKE = """
+_TAKE = f"""
     UPDATE issues i SET seeded_at = clock_timestamp() FROM newsletters w, installation x
-    WHERE i.id = :issue AND w.id = i.newsletter_id AND i.seeded_at IS NULL AND i.state IN ('sending', 'sent') AND x.stopped_at IS NULL
+    WHERE i.id = :issue AND w.id = i.newsletter_id AND i.seeded_at IS NULL AND i.state IN ('sending', 'sent') AND x.stopped_at IS NULL AND {IN_FORCE}
     RETURNING w.id AS newsletter_id, w.seeds
 """
 _READERS = """
@@ -30,7 +32,7 @@ _SUPPRESSED = "SELECT email_key FROM suppressions WHERE email_key = ANY(:keys) A
 def send(issue_id: int) -> None:
     """Send the issue to its newsletter's seeds, once."""
     with transaction() as tx:
-        row = tx.execute(_TAKE, issue=issue_id).one_or_none()
+        row = tx.execute(_TAKE, epoch.parameters(), issue=issue_id).one_or_none()
         if row is None or not row.seeds:
             return
         keys = {email_key(address.lower()): address for address in row.seeds}

@@ -11,13 +11,15 @@ import structlog
 from sqlalchemy.exc import DBAPIError, OperationalError
 from structlog.contextvars import bind_contextvars
 
+from service import epoch
 from service.clients import sendgrid
 from service.db import Transaction, transaction
 from service.domain.outcomes import Answer, Reason, Verdict
-from service.errors import RetryLater
+from service.errors import BroadsheetError, RetryLater
 from service.log import named
 from service.operations import breakers
 from service.operations.bells import STALE, go_on, ring
+from service.operations.epochs_known import IN_FORCE
 from service.operations.providers import refuse_if_foreign
 from service.operations.recording import record, release, unarmed_release
 from service.operations.requests import Content, Reader, build, content_of
@@ -39,7 +41,7 @@ _CLAIM = f"""
     FROM issues i, installation
     WHERE b.id = :batch AND b.state = 'pending' AND (b.not_before IS NULL OR b.not_before <= clock_timestamp())
       AND i.id = b.issue_id AND i.state = 'sending' AND i.provider = :provider AND installation.stopped_at IS NULL
-      AND NOT ({STALE})
+      AND NOT ({STALE}) AND {IN_FORCE}
     RETURNING b.issue_id, b.cohort_id, b.attempts, clock_timestamp() AS claimed_at
 """
 # Read after `claimed_at` was taken, by a statement of its own and so with a snapshot of its own: whoever left before that
@@ -73,7 +75,7 @@ READERS_OF_BATCH = """
     FROM deliveries d JOIN subscribers s ON s.id = d.subscriber_id
     WHERE d.batch_id = :batch AND d.excluded IS NULL AND d.failed IS NULL ORDER BY d.id
 """
-_ARM = """
+_ARM = f"""
     UPDATE attempts a SET state = 'sending', armed_at = clock_timestamp(), body_sha256 = :hash
     FROM issues i, installation, batches b
     WHERE a.id = :attempt AND a.state = 'claimed' AND a.lease_until > clock_timestamp() + :post_timeout
@@ -82,6 +84,7 @@ _ARM = """
       AND i.id = a.issue_id AND i.state = 'sending' AND i.provider = :provider AND installation.stopped_at IS NULL
       AND NOT EXISTS (SELECT FROM breakers k WHERE k.provider = :provider
           AND (k.state = 'refused' OR k.state = 'open' AND k.probe_batch IS DISTINCT FROM b.id))
+      AND {IN_FORCE}
     RETURNING a.batch_id
 """
 
@@ -121,6 +124,9 @@ def _send(claim: Claim) -> None:
         raise
     if body is None:
         return
+    if not _noted(claim):
+        _finish(claim, Verdict(Answer.NOT_CONNECTED, reason="the epoch file cannot be written"), armed=True)
+        return
     if time.monotonic() - claim.read_at > GREATEST_AGE:
         # Arming took long: nothing was written yet, and who left meanwhile must not get it.
         _finish(claim, Verdict(Answer.NOT_CONNECTED, reason="the claim grew old while it was armed"), armed=True)
@@ -152,7 +158,8 @@ def _claim(batch_id: int) -> Claim | None:
     with transaction() as tx:
         if not breakers.admits(tx, batch_id):
             return None
-        taken = tx.execute(_CLAIM, batch=batch_id, provider=current().provider).mappings().one_or_none()
+        known = epoch.parameters()
+        taken = tx.execute(_CLAIM, known, batch=batch_id, provider=current().provider).mappings().one_or_none()
         if taken is None:
             refuse_if_foreign(
                 tx, tx.execute("SELECT issue_id FROM batches WHERE id = :id", id=batch_id).scalar_one_or_none()
@@ -262,6 +269,7 @@ def _arm(claim: Claim, body_hash: bytes) -> bool:
     with transaction() as tx:
         armed = tx.execute(
             _ARM,
+            epoch.parameters(),
             attempt=claim.attempt_id,
             hash=body_hash,
             provider=current().provider,
@@ -273,6 +281,16 @@ def _arm(claim: Claim, body_hash: bytes) -> bool:
                 "UPDATE batches SET state = 'sending' WHERE id = :batch AND state = 'claimed'", batch=claim.batch_id
             )
     return armed == 1
+
+
+def _noted(claim: Claim) -> bool:
+    """Whether it stands outside the database, too, that this is being sent: by that an older database is recognised."""
+    try:
+        epoch.remember_attempt(str(claim.attempt_id))
+    except (OSError, BroadsheetError) as error:
+        log.error("the epoch file cannot be written", error=type(error).__name__)
+        return False
+    return True
 
 
 def _finish(claim: Claim, verdict: Verdict, *, armed: bool) -> None:

@@ -8,6 +8,7 @@ import structlog
 
 from service import queue
 from service.db import Transaction, transaction
+from service.operations import epochs
 from service.operations.bells import RING_AGAIN, close_if_done, hold_stale, ring, ring_seeds
 from service.operations.duties import duty
 from service.operations.preparing import ring_due
@@ -32,6 +33,7 @@ def sweep_sending() -> None:
 
 
 def _sweep_sending() -> None:
+    epochs.keep()
     expire_leases()
     with transaction() as tx:
         ring_waiting(tx)

@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 
-from service import queue
+from service import epoch, queue
 from service.clients import sendgrid
 from service.db import transaction
 from service.domain.outcomes import Answer
@@ -14,6 +14,7 @@ from service.log import named
 from service.operations import signing_in
 from service.operations.auditing import audit
 from service.operations.duties import duty
+from service.operations.epochs_known import ANSWERING, IN_FORCE
 from service.operations.team_letters import TeamLetter, write
 
 log = structlog.get_logger(__name__)
@@ -33,18 +34,18 @@ _RESET = """
       AND (SELECT count(*) FROM team_mails m WHERE m.operator_id = o.id AND m.kind = 'reset' AND m.created_at > clock_timestamp() - interval '1 day') < :most
 """
 # Who made, approved or sent it, and is still let in.
-_REPORTS = """
+_REPORTS = f"""
     INSERT INTO team_mails (operator_id, kind, issue_id)
     SELECT DISTINCT o.id, 'report', i.id FROM issues i
     JOIN audit_entries a ON a.subject = 'issue ' || i.id AND a.action IN ('create', 'approve', 'schedule')
     JOIN operators o ON a.actor = 'operator ' || o.id AND o.disabled_at IS NULL
-    WHERE i.state IN ('sent', 'cancelled') AND i.sent_at < clock_timestamp() - CAST(:after AS interval) AND i.sent_at > clock_timestamp() - CAST(:within AS interval)
+    WHERE i.state IN ('sent', 'cancelled') AND i.sent_at < clock_timestamp() - CAST(:after AS interval) AND i.sent_at > clock_timestamp() - CAST(:within AS interval) AND {IN_FORCE}
     ON CONFLICT DO NOTHING
 """
-_CLAIM = """
+_CLAIM = f"""
     UPDATE team_mails m SET state = 'sending', tries = tries + 1, lease_until = clock_timestamp() + CAST(:lease AS interval)
     FROM operators o WHERE m.id = :id AND o.id = m.operator_id AND m.state = 'pending'
-      AND (m.not_before IS NULL OR m.not_before <= clock_timestamp())
+      AND (m.not_before IS NULL OR m.not_before <= clock_timestamp()) AND {ANSWERING}
     RETURNING m.id, m.operator_id, m.kind, m.issue_id, m.alarm_id, m.created_at, o.address, o.name, o.time_zone, o.password_hash, o.disabled_at
 """
 
@@ -63,7 +64,7 @@ def ask_for_reset(typed: str, *, network: str) -> None:
 def send(mail_id: int) -> None:
     """Send the mail, unless it is not due, or somebody else has it."""
     with transaction() as tx:
-        row = tx.execute(_CLAIM, id=mail_id, lease=LEASE).mappings().one_or_none()
+        row = tx.execute(_CLAIM, epoch.parameters(), id=mail_id, lease=LEASE).mappings().one_or_none()
         if row is None:
             return
         letter = write(tx, dict(row))
@@ -92,7 +93,7 @@ def _sweep() -> None:
         tx.execute(
             "UPDATE team_mails SET state = 'unknown', reason = 'no answer was recorded' WHERE state = 'sending' AND lease_until < clock_timestamp()"
         )
-        tx.execute(_REPORTS, after=REPORT_AFTER, within=REPORT_WITHIN)
+        tx.execute(_REPORTS, epoch.parameters(), after=REPORT_AFTER, within=REPORT_WITHIN)
         waiting = tx.execute(
             "SELECT id FROM team_mails WHERE state = 'pending' AND (not_before IS NULL OR not_before <= clock_timestamp()) ORDER BY id LIMIT 100"
         ).scalars()

@@ -5,7 +5,7 @@ from flask import Blueprint, Response, abort, request
 
 from service.domain.permissions import Permission
 from service.errors import Invalid
-from service.operations import checking, installation, retaining, scheduling
+from service.operations import checking, epochs, installation, retaining, scheduling
 from service.operations.permitting import require
 from service.web.admin import gate
 from service.web.admin.frame import actor, back, page
@@ -47,6 +47,23 @@ def go_on() -> Response:
     gate.need_recent_proof()
     scheduling.unhalt(actor=actor())
     return back(".show", "Sending goes on.")
+
+
+@blueprint.post("/accept-restored")
+def accept_restored() -> Response:
+    """Go on with a database that was restored; each of its issues stays held."""
+    require(actor(), Permission.ADMINISTER)
+    gate.need_recent_proof()
+    try:
+        held = epochs.accept(reason=request.form.get("reason", ""), actor=actor())
+    except Invalid as error:
+        return _show(422, error.problems)
+    return back(
+        ".show",
+        f"The database is in force again. {held} held for you to decide, one by one."
+        if held
+        else "The database is in force again.",
+    )
 
 
 def _show(status: int = 200, problems: tuple[str, ...] = ()) -> Response:

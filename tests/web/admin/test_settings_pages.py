@@ -43,3 +43,31 @@ def test_everything_is_stopped_and_goes_on(web: str, sandbox: Sandbox, sql: Sql,
     sweeping.sweep_sending()
     drain()
     assert sql("SELECT state FROM issues") == [("sent",)]
+
+
+def test_an_owner_lets_a_restored_database_go_on_and_its_issues_wait(
+    web: str, sandbox: Sandbox, sql: Sql, drain: Callable[..., int]
+) -> None:
+    newsletter = a_newsletter()
+    readers(newsletter, ["mei@readers.example"])
+    issue = an_issue(newsletter)
+    ada = signed_in(an_operator())
+    assert "The database was restored" not in ada.get(f"{web}/admin/settings").said
+    scheduling.schedule(issue, actor="test")
+    sql("UPDATE installation SET mark = mark - 1")
+    sweeping.sweep_sending()
+    drain()
+    assert "this database was restored" in ada.get(f"{web}/admin/").said
+    page = ada.get(f"{web}/admin/settings")
+    assert "The database was restored" in page.said
+    assert "Say why" in ada.press(page, "/accept-restored", reason=" ").said
+    page = ada.press(page, "/accept-restored", reason="Monday's backup")
+    assert "1 held for you to decide" in page.said
+    assert "Nothing is sent" not in page.said
+    sweeping.sweep_sending()
+    drain()
+    assert sql("SELECT state FROM issues") == [("held",)]
+    assert sql("SELECT details->>'reason' FROM audit_entries WHERE action = 'accept restored'") == [
+        ("Monday's backup",)
+    ]
+    assert sandbox.messages("mei@readers.example") == []

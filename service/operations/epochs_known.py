@@ -1,0 +1,15 @@
+"""The condition under which anything is claimed: the database is not older than what this machine has seen of it. Every statement
+that takes something to be sent holds it."""
+
+AS_SEEN = """
+    (installation.epoch = :epoch AND installation.mark >= :mark AND (CAST(:last_armed AS uuid) IS NULL
+        OR EXISTS (SELECT FROM attempts armed WHERE armed.id = CAST(:last_armed AS uuid) AND armed.armed_at IS NOT NULL)))
+"""
+"""SQL over `installation`, with `epoch.parameters()`: it is the one that was seen, and knows the last request that was made."""
+
+IN_FORCE = f"EXISTS (SELECT FROM installation WHERE installation.restored_at IS NULL AND {AS_SEEN})"
+"""Nothing of an issue is prepared, claimed or armed without it."""
+
+ANSWERING = f"EXISTS (SELECT FROM installation WHERE installation.restored_at IS NOT NULL OR {AS_SEEN})"
+"""For mails that a person has just asked for: in a database that was marked as restored, what had waited was settled, and who asks
+since then is answered."""
