@@ -26,6 +26,7 @@ KEEP_RETENTION: Final = "duties.keep_retention"
 COUNT_ISSUES: Final = "duties.count_issues"
 WATCH: Final = "duties.watch"
 CHECK_SURROUNDINGS: Final = "duties.check_surroundings"
+LOOK_UP_UNKNOWN: Final = "duties.look_up_unknown"
 LOOK_AT_UPLOAD: Final = "duties.look_at_upload"
 ANSWER_SIGNUP: Final = "mail.answer_signup"
 ANSWER_LINK_REQUEST: Final = "mail.answer_link_request"
@@ -49,6 +50,7 @@ ROUTES: Final = {
     CHECK_SURROUNDINGS: "default",
     WATCH: "default",
     COUNT_ISSUES: "default",
+    LOOK_UP_UNKNOWN: "default",
     LOOK_AT_UPLOAD: "default",
     ANSWER_SIGNUP: "mail",
     ANSWER_LINK_REQUEST: "mail",

@@ -21,6 +21,8 @@ app.conf.beat_schedule = {
     "count issues": {"task": queue.COUNT_ISSUES, "schedule": 15.0},
     "check surroundings": {"task": queue.CHECK_SURROUNDINGS, "schedule": 900.0},
     "watch": {"task": queue.WATCH, "schedule": 15.0},
+    # Asks once at most: five times a minute, where SendGrid allows six.
+    "look up unknown": {"task": queue.LOOK_UP_UNKNOWN, "schedule": 12.0},
     "sweep team mails": {"task": queue.SWEEP_TEAM_MAIL, "schedule": 10.0},
     "mail heartbeat": {"task": queue.HEARTBEAT_MAIL, "schedule": 60.0},
 }

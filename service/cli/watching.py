@@ -93,6 +93,8 @@ def show_issue(found: dict[str, Any]) -> None:
             f"[yellow]Batch {batch['batch']}[/yellow]: {batch['readers']:,} readers, {plain(batch['reason'] or '')}; armed {batch['armed_at']}, "
             f"{batch['readers_with_events']} of them with events. `broadsheet issue resolve {batch['batch']} --sent|--not-sent --reason …`"
         )
+        for asked in batch["lookups"]:
+            say(f"    {plain(asked['told'])}")
 
 
 def _show_variants(variants: list[dict[str, Any]]) -> None:
