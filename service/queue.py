@@ -3,6 +3,7 @@ raises and never blocks a reader for long."""
 
 import base64
 import json
+import time
 from collections.abc import Callable
 from typing import Any, Final
 from uuid import uuid4
@@ -62,6 +63,11 @@ ROUTES: Final = {
 }
 QUEUES: Final = ("mail", "sending", "tracking", "default")
 
+PUBLISHING: Final = 2.0
+"""Seconds that a bell may take; it takes under a thousandth."""
+SILENT: Final = 5.0
+"""Seconds without a bell after one that Redis did not take: a request that rings several times waits once. The sweep rings them."""
+
 log = structlog.get_logger(__name__)
 Publisher = Callable[[str, tuple[int, ...]], None]
 _publisher: Publisher | None = None
@@ -108,12 +114,21 @@ def configure(settings: Settings) -> None:
     """Publish through this Redis from now on."""
     app = make_celery(settings)
     options = app.conf.broker_transport_options
-    timeouts = {name: options[name] for name in ("socket_timeout", "socket_connect_timeout")}
+    timeouts = {name: PUBLISHING for name in ("socket_timeout", "socket_connect_timeout")}
     # No retry: the sweep tries again, a reader does not wait for it. A connection that was closed is opened anew all the same.
     client = redis.Redis.from_url(settings.redis_url, retry=None, **timeouts)
 
+    silent_until = 0.0
+
     def send(name: str, arguments: tuple[int, ...]) -> None:
-        client.lpush(options["global_keyprefix"] + ROUTES[name], json.dumps(_bell(app, name, arguments)))
+        nonlocal silent_until
+        if time.monotonic() < silent_until:
+            raise redis.TimeoutError("Redis did not answer just now")
+        try:
+            client.lpush(options["global_keyprefix"] + ROUTES[name], json.dumps(_bell(app, name, arguments)))
+        except redis.TimeoutError:
+            silent_until = time.monotonic() + SILENT
+            raise
 
     use(send)
 
