@@ -14,6 +14,8 @@ SILENT = 1.5
 """Seconds that a request waits while the server has not answered the last ones: else all threads wait, and the next reader behind
 them."""
 REMEMBERED = 10.0
+LEAST = 0.5
+"""Seconds below which no connection is begun."""
 
 _until: ContextVar[float | None] = ContextVar("deadline", default=None)
 _changed: ContextVar[bool] = ContextVar("changed", default=False)
@@ -86,6 +88,8 @@ def keep(engine: Engine) -> None:
     def connect(_dialect: Any, _record: Any, arguments: list[Any], words: dict[str, Any]) -> Any:
         remaining = left()
         if remaining is not None:
+            if remaining < LEAST:
+                raise psycopg.OperationalError("the server did not answer in time")
             # psycopg takes whole seconds, and no fewer than two.
             words["connect_timeout"] = max(2, math.floor(remaining))
         try:

@@ -114,7 +114,7 @@ def configure(settings: Settings) -> None:
     """Publish through this Redis from now on."""
     app = make_celery(settings)
     options = app.conf.broker_transport_options
-    timeouts = {name: PUBLISHING for name in ("socket_timeout", "socket_connect_timeout")}
+    timeouts = dict.fromkeys(("socket_timeout", "socket_connect_timeout"), PUBLISHING)
     # No retry: the sweep tries again, a reader does not wait for it. A connection that was closed is opened anew all the same.
     client = redis.Redis.from_url(settings.redis_url, retry=None, **timeouts)
 

@@ -81,6 +81,11 @@ _UNSURE = mark(
 )
 """Instead, when a change was under way as the database fell silent."""
 
+_NOT_SHOWN = mark(
+    "This page cannot be shown just now. Please try again in a minute: the link in your mail keeps working."
+)
+"""Instead, for what only shows: perhaps what was done on the page before it, of which nobody must hear that it was not."""
+
 _AGAIN_LATER = (429, 500, 503)
 
 
@@ -110,6 +115,8 @@ def answer(status: int, reason: str = "") -> Response:
     title, advice = _WORDS.get(status, _WORDS[500 if status >= 500 else 400])
     if status == 503 and deadline.may_have_changed():
         advice = _UNSURE
+    elif status == 503 and request.method in ("GET", "HEAD"):
+        advice = _NOT_SHOWN
     title, advice = gettext(title), gettext(advice)
     said = translation(language()).gettext(reason) if reason else ""
     if _wants_page():
