@@ -83,7 +83,7 @@ def test_a_commit_without_an_answer_is_said_not_to_be_certain(web: str, leaver: 
 def test_who_comes_while_the_server_is_silent_waits_less(
     web: str, database: Settings, leaver: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deadline, "SILENT", 0.3)
+    monkeypatch.setattr(deadline, "SILENT", 0.6)
     token = Signer(Purpose.LEAVE).sign(leaver)
     with locked(database, leaver):
         Person().post(f"{web}/u/{token}")
