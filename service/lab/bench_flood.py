@@ -81,23 +81,11 @@ def run(
         alone = _rate(chosen, second, say)
         flood = _flooded(_about(chosen, second, events), events)
         say(f"{sum(len(one) for one in flood):,} events at once while a third issue is sent.")
-        posts, began = _Posts(), threading.Event()
-
-        def when_it_begins() -> None:
-            began.wait()
-            _flood(chosen, key, flood, posts)
-
-        flooding = threading.Thread(target=when_it_begins)
-        flooding.start()
-        flooded = _rate(chosen, third, say, began)
-        taken_meanwhile = _share_taken(chosen)
-        flooding.join()
+        posts = _Posts()
+        flooded, meanwhile = _rate_in_flood(chosen, key, flood, posts, third, say)
         settled = _wait_until_taken(chosen)
         digests = [_digest(chosen, issue) for issue in (first, second)]
-    if posts.statuses != {204}:
-        raise BroadsheetError(f"Hooks were answered with {sorted(posts.statuses)}.")
-    if digests[0] != digests[1]:
-        raise BroadsheetError("The flood left another end state than the same events once and in order.")
+    _check(posts, digests)
     return {
         "readers": readers,
         "events": sum(len(one) for one in flood),
@@ -105,12 +93,49 @@ def run(
         "undisturbed_per_second": round(alone),
         "flooded_per_second": round(flooded),
         "ratio": round(flooded / alone, 3),
-        "hook_p50_ms": round(1000 * bench.percentile(posts.seconds, 0.5), 1),
-        "hook_p99_ms": round(1000 * bench.percentile(posts.seconds, 0.99), 1),
-        "taken_during_the_issue": round(taken_meanwhile, 2),
+        **_answers(posts),
+        "taken_during_the_issue": round(meanwhile, 2),
         "settled_after_s": round(settled, 1),
         "digest": digests[0],
         "machine": machine | {"load_after": bench.load_average()},
+    }
+
+
+def _rate_in_flood(
+    chosen: Settings,
+    key: ec.EllipticCurvePrivateKey,
+    flood: list[list[Event]],
+    posts: _Posts,
+    issue: int,
+    say: Callable[[str], None],
+) -> tuple[float, float]:
+    """Readers a second while everything is posted from the freeze on, and the share of payloads that was taken in meanwhile."""
+    began = threading.Event()
+
+    def when_it_begins() -> None:
+        began.wait()
+        _flood(chosen, key, flood, posts)
+
+    flooding = threading.Thread(target=when_it_begins)
+    flooding.start()
+    try:
+        return _rate(chosen, issue, say, began), _share_taken(chosen)
+    finally:
+        began.set()
+        flooding.join()
+
+
+def _check(posts: _Posts, digests: list[str]) -> None:
+    if posts.statuses != {204}:
+        raise BroadsheetError(f"Hooks were answered with {sorted(posts.statuses)}.")
+    if len(set(digests)) != 1:
+        raise BroadsheetError("The flood left another end state than the same events once and in order.")
+
+
+def _answers(posts: _Posts) -> dict[str, float]:
+    return {
+        "hook_p50_ms": round(1000 * bench.percentile(posts.seconds, 0.5), 1),
+        "hook_p99_ms": round(1000 * bench.percentile(posts.seconds, 0.99), 1),
     }
 
 
