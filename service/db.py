@@ -1,5 +1,6 @@
 """The database: engine and `transaction()`, the one way to change anything. Refuses to nest."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -10,7 +11,7 @@ from sqlalchemy import Connection, CursorResult, Engine, create_engine, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
-from service import queue
+from service import deadline, queue
 from service.errors import BroadsheetError
 
 _engine: Engine | None = None
@@ -23,17 +24,28 @@ MINIMUM_VERSION = 140000
 _parsed = lru_cache(maxsize=1000)(text)
 
 
+_WRITES = re.compile(r"(?<!FOR )(?<!FOR NO KEY )\b(?:INSERT|UPDATE|DELETE|MERGE)\b")
+
+
+@lru_cache(maxsize=1000)
+def _may_write(statement: str) -> bool:
+    """Rather once too often than once too seldom: a page must not say that nothing was changed when something was."""
+    return _WRITES.search(statement) is not None
+
+
 class Transaction:
     """One transaction: SQL, and bells that ring only after the commit. No ORM session: it costs more than most statements."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
+        self.writes = False
         self._bells: list[tuple[str, tuple[int, ...]]] = []
 
     def execute(
         self, statement: str, parameters: Mapping[str, Any] | None = None, /, **named: Any
     ) -> CursorResult[*tuple[Any, ...]]:
         """Run SQL written out where it matters; values travel as parameters."""
+        self.writes = self.writes or _may_write(statement)
         return self.connection.execute(_parsed(statement), {**(parameters or {}), **named})
 
     def enqueue(self, name: str, *arguments: int) -> None:
@@ -48,6 +60,7 @@ def configure(database_url: str, owner_url: str, pool_size: int = 5) -> None:
         _engine.dispose()
     common: dict[str, Any] = {"hide_parameters": True, "connect_args": {"connect_timeout": 10}}
     _engine = create_engine(database_url, pool_pre_ping=True, pool_size=pool_size, max_overflow=10, **common)
+    deadline.keep(_engine)
     _owner = create_engine(owner_url, poolclass=NullPool, **common)
     _glance = create_engine(
         database_url,
@@ -81,12 +94,18 @@ def transaction(*, as_owner: bool = False) -> Iterator[Transaction]:
     if _open.get():
         raise RuntimeError("transactions do not nest: pass the open one on")
     token = _open.set(True)
+    committing = False
     try:
         with (owner_engine() if as_owner else engine()).begin() as connection:
             tx = Transaction(connection)
             yield tx
+            committing = tx.writes
+        deadline.note_answer()
     finally:
         _open.reset(token)
+        if committing:
+            # A commit without an answer may have been done all the same.
+            deadline.note_change()
     for name, arguments in tx._bells:
         queue.publish(name, *arguments)
 

@@ -3,6 +3,7 @@ raises and never blocks a reader for long."""
 
 import base64
 import json
+import time
 from collections.abc import Callable
 from typing import Any, Final
 from uuid import uuid4
@@ -26,6 +27,7 @@ KEEP_RETENTION: Final = "duties.keep_retention"
 COUNT_ISSUES: Final = "duties.count_issues"
 WATCH: Final = "duties.watch"
 CHECK_SURROUNDINGS: Final = "duties.check_surroundings"
+LOOK_UP_UNKNOWN: Final = "duties.look_up_unknown"
 LOOK_AT_UPLOAD: Final = "duties.look_at_upload"
 ANSWER_SIGNUP: Final = "mail.answer_signup"
 ANSWER_LINK_REQUEST: Final = "mail.answer_link_request"
@@ -49,6 +51,7 @@ ROUTES: Final = {
     CHECK_SURROUNDINGS: "default",
     WATCH: "default",
     COUNT_ISSUES: "default",
+    LOOK_UP_UNKNOWN: "default",
     LOOK_AT_UPLOAD: "default",
     ANSWER_SIGNUP: "mail",
     ANSWER_LINK_REQUEST: "mail",
@@ -59,6 +62,11 @@ ROUTES: Final = {
     HEARTBEAT_MAIL: "mail",
 }
 QUEUES: Final = ("mail", "sending", "tracking", "default")
+
+PUBLISHING: Final = 2.0
+"""Seconds that a bell may take; it takes under a thousandth."""
+SILENT: Final = 5.0
+"""Seconds without a bell after one that Redis did not take: a request that rings several times waits once. The sweep rings them."""
 
 log = structlog.get_logger(__name__)
 Publisher = Callable[[str, tuple[int, ...]], None]
@@ -110,12 +118,21 @@ def configure(settings: Settings) -> None:
     _probe = redis.Redis.from_url(settings.redis_url, retry=None, socket_connect_timeout=2, socket_timeout=2)
     app = make_celery(settings)
     options = app.conf.broker_transport_options
-    timeouts = {name: options[name] for name in ("socket_timeout", "socket_connect_timeout")}
+    timeouts = dict.fromkeys(("socket_timeout", "socket_connect_timeout"), PUBLISHING)
     # No retry: the sweep tries again, a reader does not wait for it. A connection that was closed is opened anew all the same.
     client = redis.Redis.from_url(settings.redis_url, retry=None, **timeouts)
 
+    silent_until = 0.0
+
     def send(name: str, arguments: tuple[int, ...]) -> None:
-        client.lpush(options["global_keyprefix"] + ROUTES[name], json.dumps(_bell(app, name, arguments)))
+        nonlocal silent_until
+        if time.monotonic() < silent_until:
+            raise redis.TimeoutError("Redis did not answer just now")
+        try:
+            client.lpush(options["global_keyprefix"] + ROUTES[name], json.dumps(_bell(app, name, arguments)))
+        except redis.TimeoutError:
+            silent_until = time.monotonic() + SILENT
+            raise
 
     use(send)
 

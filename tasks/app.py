@@ -30,6 +30,7 @@ TASKS = {
     "watch": queue.WATCH,
     "sweep team mails": queue.SWEEP_TEAM_MAIL,
     "mail worker": queue.HEARTBEAT_MAIL,
+    "look up unknown": queue.LOOK_UP_UNKNOWN,
 }
 """Duty → the task that does it."""
 app.conf.beat_schedule = {

@@ -1,7 +1,7 @@
 """Recurring duties."""
 
 from service import queue
-from service.operations import checking, counting, digesting, retaining, upkeep, uploading, watching
+from service.operations import checking, counting, digesting, looking_up, retaining, upkeep, uploading, watching
 from tasks.app import app
 
 
@@ -38,6 +38,11 @@ def check_surroundings() -> None:
 @app.task(name=queue.WATCH)
 def watch() -> None:
     watching.watch()
+
+
+@app.task(name=queue.LOOK_UP_UNKNOWN)
+def look_up_unknown() -> None:
+    looking_up.look_up()
 
 
 # An import of a million rows takes minutes; its lease is renewed meanwhile.

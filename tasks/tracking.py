@@ -7,7 +7,7 @@ from tasks.app import app
 
 @app.task(name=queue.INGEST_PAYLOAD)
 def ingest_payload(payload_id: int) -> None:
-    tracking.ingest(payload_id)
+    tracking.ingest_in_turn(payload_id)
 
 
 @app.task(name=queue.SWEEP_TRACKING)

@@ -156,6 +156,7 @@ def drain(
 def _tasks(chosen: Settings) -> dict[str, Callable[..., Any]]:
     from service.operations import (  # noqa: PLC0415 - wired first
         linking,
+        looking_up,
         mailing,
         mailing_sending,
         preparing,
@@ -178,6 +179,7 @@ def _tasks(chosen: Settings) -> dict[str, Callable[..., Any]]:
         queue.SEND_SEEDS: seeding.send,
         queue.INGEST_PAYLOAD: tracking.ingest,
         queue.WATCH: watching.watch,
+        queue.LOOK_UP_UNKNOWN: looking_up.look_up,
         queue.LOOK_AT_UPLOAD: uploading.work,
         queue.SWEEP_SENDING: sweeping.sweep_sending,
         queue.SWEEP_TRACKING: sweeping.sweep_tracking,

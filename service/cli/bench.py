@@ -13,7 +13,7 @@ import click
 
 from service.cli.frame import as_json, command, say, show_json
 from service.cli.groups import benches
-from service.lab import bench_confirmations, bench_pages, bench_render, bench_send, bench_signup
+from service.lab import bench_confirmations, bench_flood, bench_pages, bench_render, bench_send, bench_signup
 
 GOOD = 5.0
 """Seconds within which every confirmation should leave."""
@@ -128,6 +128,37 @@ def send(readers: int, latency: float, workers: int, as_json: bool) -> None:
         f"{found['readers']:,} readers in [bold]{found['total_s']:.1f} s[/bold]: frozen in {found['freeze_s']:.1f} s ({found['freeze_ratio']} times a bare"
         f" INSERT), handed over at [bold]{found['hand_off_per_second']:,} readers/s[/bold] ({found['hand_off_ratio']:.0%} of bare posts);"
         f" {found['bytes_a_delivery']} bytes a delivery.",
+        as_json=as_json,
+    )
+
+
+@command(benches, example="broadsheet bench flood --readers 100000 --events 100000 --json")
+@click.option("--readers", type=click.IntRange(100, 1_000_000), default=100_000, show_default=True)
+@click.option(
+    "--events", type=click.IntRange(100, 1_000_000), default=100_000, show_default=True, help="Posted in all."
+)
+@click.option(
+    "--latency",
+    type=click.FloatRange(0, 5000),
+    default=100.0,
+    show_default=True,
+    help="Milliseconds until the sink answers.",
+)
+@click.option("--workers", type=click.IntRange(1, 64), default=8, show_default=True, help="Requests under way at once.")
+@as_json
+def flood(readers: int, events: int, latency: float, workers: int, as_json: bool) -> None:
+    """What a flood of events costs an issue that is being sent: repeated up to 46 times, shuffled, reversed, a day late, all at once.
+
+    The yardstick is an issue to the same readers without events in the same run. Fails when the flood leaves another end state
+    than the same events once and in order.
+    """
+    with _home() as home:
+        found = bench_flood.run(home, readers, events, latency, workers, say)
+    _show(
+        found,
+        f"{found['events']:,} events at once: [bold]{found['flooded_per_second']:,} readers/s[/bold] instead of"
+        f" {found['undisturbed_per_second']:,} ([bold]{found['ratio']:.0%}[/bold]); hooks answered in {found['hook_p50_ms']:.0f} ms,"
+        f" p99 {found['hook_p99_ms']:.0f} ms; all taken in {found['settled_after_s']:.0f} s after the issue; the end state is the same.",
         as_json=as_json,
     )
 

@@ -88,11 +88,18 @@ def show_issue(found: dict[str, Any]) -> None:
         say("Events: " + ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in events.items()))
     if issue["state_reason"]:
         say(f"[yellow]{plain(issue['state_reason'])}[/yellow]")
-    for batch in found["unknown_batches"]:
+    _show_unknown(found["unknown_batches"])
+
+
+def _show_unknown(batches: list[dict[str, Any]]) -> None:
+    """Each with its evidence, and what SendGrid was asked."""
+    for batch in batches:
         say(
             f"[yellow]Batch {batch['batch']}[/yellow]: {batch['readers']:,} readers, {plain(batch['reason'] or '')}; armed {batch['armed_at']}, "
             f"{batch['readers_with_events']} of them with events. `broadsheet issue resolve {batch['batch']} --sent|--not-sent --reason …`"
         )
+        for asked in batch["lookups"]:
+            say(f"    {plain(asked['told'])}")
 
 
 def _show_variants(variants: list[dict[str, Any]]) -> None:

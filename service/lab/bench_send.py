@@ -31,7 +31,8 @@ _SIZES = "SELECT pg_total_relation_size('deliveries') / greatest(1, (SELECT coun
 def run(home: Path, readers: int, latency: float, workers: int, say: Callable[[str], None]) -> dict[str, Any]:
     """Send one issue to so many readers. Raises BroadsheetError when it is not sent to each of them exactly once."""
     machine = bench.machine()
-    with _sink(latency) as port, bench.fresh(home, **_real(port, workers)) as chosen:
+    key = ec.generate_private_key(ec.SECP256R1()).public_key()
+    with sink(latency) as port, bench.fresh(home, **real(port, workers, key)) as chosen:
         letter = bench.a_newsletter()
         # One in fifty of them has left.
         filling.people(chosen, readers * 50 // 49, letter)
@@ -39,7 +40,7 @@ def run(home: Path, readers: int, latency: float, workers: int, say: Callable[[s
         issue = filling.issue(letter, 1)
         say(f"{readers:,} readers are there; the issue is being sent.")
         with memory.Watch(home) as watch:
-            frozen, sent = _send(chosen, issue, say)
+            frozen, sent = send(chosen, issue, say)
         upkeep.check_ledgers()
         ledger = reporting.show(issue)["ledger"]
         taken = _ask(port)
@@ -69,19 +70,22 @@ def run(home: Path, readers: int, latency: float, workers: int, say: Callable[[s
     }
 
 
-def _send(chosen: Settings, issue: int, say: Callable[[str], None]) -> tuple[float, float]:
-    """Seconds from Send until the issue was frozen, and until it was sent."""
+def send(
+    chosen: Settings, issue: int, say: Callable[[str], None], on_frozen: threading.Event | None = None
+) -> tuple[float, float]:
+    """Seconds from Send until the issue was frozen, which may be told, and until it was sent."""
     with filling.connected(chosen) as connection:
         connection.autocommit = True
         begun = time.monotonic()
         scheduling.schedule(issue, actor="bench")
         frozen = _wait(connection, issue, ("scheduled", "preparing"), begun, say)
+        if on_frozen is not None:
+            on_frozen.set()
         return frozen, _wait(connection, issue, _UNDER_WAY, begun, say)
 
 
-def _real(port: int, workers: int) -> dict[str, str]:
-    """Settings as for real mail, but that it all goes to the sink."""
-    key = ec.generate_private_key(ec.SECP256R1()).public_key()
+def real(port: int, workers: int, key: ec.EllipticCurvePublicKey) -> dict[str, str]:
+    """Settings as for real mail, but that it all goes to the sink, and that who has the key's other half is SendGrid."""
     shown = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     return {
         "SENDGRID_API_KEY": "SG.benchmark",
@@ -93,7 +97,7 @@ def _real(port: int, workers: int) -> dict[str, str]:
 
 
 @contextmanager
-def _sink(latency: float) -> Iterator[int]:
+def sink(latency: float) -> Iterator[int]:
     """The port of a sink in a process of its own."""
     process = subprocess.Popen(  # noqa: S603 (this interpreter, and a number)
         [sys.executable, "-m", "service.lab.sink", str(latency)], cwd=ROOT, stdout=subprocess.PIPE

@@ -13,7 +13,7 @@ from service.models.consent import (
     Suppression,
 )
 from service.models.counts import GrowthDay, IssueCounts, NewsletterField
-from service.models.delivery import Attempt, Batch, Delivery
+from service.models.delivery import Attempt, Batch, Delivery, Lookup
 from service.models.event import Event, Payload
 from service.models.importing import Import, ImportChange, ImportDetails, ImportedRow, Upload
 from service.models.issue import Approval, Cohort, Issue, Variant
@@ -69,6 +69,7 @@ __all__ = [
     "LeaveReason",
     "Link",
     "LinkRequest",
+    "Lookup",
     "Mail",
     "Membership",
     "Newsletter",

@@ -118,3 +118,23 @@ class Attempt(Base):
     provider_message_id: Mapped[str | None]
     body_sha256: Mapped[bytes | None]
     created_at: Mapped[CreatedAt]
+
+
+class Lookup(Base):
+    """One question to SendGrid about an attempt that nobody can vouch for. `found`: messages that speak of it, or its readers on
+    SendGrid's lists since; null while it is asked, or with a `fault`. Nobody asks that source before `closed_until`."""
+
+    __tablename__ = "lookups"
+    __table_args__ = (
+        CheckConstraint("source IN ('activity', 'suppressions')", name="source"),
+        Index(None, "attempt_id"),
+        Index(None, "source", "asked_at"),
+    )
+
+    id: Mapped[Id]
+    attempt_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("attempts.id", ondelete="CASCADE"))
+    source: Mapped[str]
+    asked_at: Mapped[CreatedAt]
+    found: Mapped[int | None]
+    fault: Mapped[str | None]
+    closed_until: Mapped[datetime | None] = _moment()

@@ -6,7 +6,7 @@ from typing import Any
 from service.db import Transaction, transaction
 from service.domain.personalisation import Tag
 from service.errors import NotFound
-from service.operations import counting, duties, workers
+from service.operations import counting, duties, looked_up, workers
 from service.rendering.webpage import impersonal
 from service.settings import current
 
@@ -85,10 +85,17 @@ def unknown_batches(tx: Transaction, issue_id: int) -> list[dict[str, Any]]:
            FROM batches b JOIN attempts a ON a.batch_id = b.id AND a.number = b.attempts
            WHERE b.issue_id = :issue AND b.state = 'unknown' ORDER BY b.id""",
         issue=issue_id,
-    ).mappings()
+    )
+    found = rows.mappings().all()
+    asked = looked_up.of_attempts(tx, [row["attempt"] for row in found]) if found else {}
     return [
-        {**row, "attempt": str(row["attempt"]), "armed_at": row["armed_at"].isoformat() if row["armed_at"] else None}
-        for row in rows
+        {
+            **row,
+            "attempt": str(row["attempt"]),
+            "armed_at": row["armed_at"].isoformat() if row["armed_at"] else None,
+            "lookups": asked.get(row["attempt"], []),
+        }
+        for row in found
     ]
 
 

@@ -20,7 +20,8 @@ FRESH = timedelta(minutes=5)
 """The webhook works when an event came so lately, and none of its silences since was longer."""
 LATER_WITH_EVIDENCE = 3
 
-# An event that was stored and not read yet may be the very proof, so nothing may wait.
+# An event that was stored and not read yet may be the very proof, so nothing may wait. A reader on SendGrid's lists since is no
+# proof, and too much for sending it again without a person.
 _QUIET = """
     SELECT b.id, b.issue_id, a.armed_at FROM batches b JOIN issues i ON i.id = b.issue_id
     JOIN attempts a ON a.batch_id = b.id AND a.number = b.attempts AND a.state = 'unknown'
@@ -28,6 +29,7 @@ _QUIET = """
       AND a.armed_at < clock_timestamp() - CAST(:quiet AS interval)
       AND a.evidence_at IS NULL
       AND NOT EXISTS (SELECT FROM attempts x WHERE x.batch_id = b.id AND x.id <> a.id AND (x.state = 'unknown' OR x.evidence_at IS NOT NULL))
+      AND NOT EXISTS (SELECT FROM lookups u WHERE u.attempt_id = a.id AND u.found > 0)
       AND (SELECT count(*) FROM attempts l WHERE l.provider = a.provider AND l.armed_at > a.armed_at AND l.evidence_at IS NOT NULL) >= :later
       AND EXISTS (SELECT FROM payloads WHERE received_at > clock_timestamp() - CAST(:fresh AS interval))
       AND NOT EXISTS (SELECT FROM payloads WHERE state <> 'ingested' AND received_at > a.armed_at)

@@ -1,6 +1,7 @@
 """Takes what SendGrid tells us: stored raw and answered at once, then turned into our own events exactly once, in any order,
 however often it is repeated. Events act only on rows of ours; they may add a suppression, never lift one."""
 
+import time
 import zlib
 from collections import Counter
 from dataclasses import dataclass, field
@@ -26,6 +27,14 @@ from service.settings import current
 log = structlog.get_logger(__name__)
 
 TRIES = 5
+YIELD = 4.0
+"""How many times as long as it worked the ingest rests while an issue is being sent: events can wait, and on a small machine they halve
+the rate at which it leaves (measured with 100,000 at once on two processors)."""
+LONGEST_REST = 5.0
+_BEING_SENT = """
+    SELECT EXISTS (SELECT FROM issues i JOIN batches b ON b.issue_id = i.id WHERE i.state = 'sending' AND (b.state IN ('claimed', 'sending')
+        OR b.state = 'pending' AND (b.not_before IS NULL OR b.not_before <= clock_timestamp())))
+"""
 
 _FIRST = ", ".join(f"{kind.value}_at = least(d.{kind.value}_at, x.{kind.value}_at)" for kind in EventType)
 _UNNESTED = ", ".join(f"CAST(:{kind.value} AS timestamptz[])" for kind in EventType)
@@ -76,6 +85,17 @@ def receive(body: bytes, signature: str | None, timestamp: str | None) -> None:
             events=entries,
         ).scalar_one()
         tx.enqueue(queue.INGEST_PAYLOAD, payload_id)
+
+
+def ingest_in_turn(payload_id: int) -> None:
+    """Ingest, and leave the machine to an issue that is being sent. The worker of this queue does nothing else."""
+    begun = time.monotonic()
+    ingest(payload_id)
+    spent = time.monotonic() - begun
+    with transaction() as tx:
+        busy = tx.execute(_BEING_SENT).scalar_one()
+    if busy:
+        time.sleep(min(LONGEST_REST, YIELD * spent))
 
 
 @named("payload")

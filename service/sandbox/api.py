@@ -1,4 +1,4 @@
-"""SendGrid's own routes: mail/send, and the suppressions a client reads. Every request needs the Bearer key."""
+"""SendGrid's own routes: mail/send, and what a client asks for afterwards. Every request needs the Bearer key."""
 
 import base64
 import secrets
@@ -8,8 +8,7 @@ from typing import Any
 import orjson
 from flask import Blueprint, Response, request
 
-from service.sandbox import account, answers, validation, wire
-from service.sandbox.behaviour import SUPPRESSION_REASONS
+from service.sandbox import account, answers, lookups, validation, wire
 from service.sandbox.misbehaviour import AFTER
 from service.sandbox.parts import Parts
 from service.sandbox.store import recipients
@@ -35,7 +34,11 @@ def blueprint(parts: Parts) -> Blueprint:
 
     @routes.get("/suppression/<kind>")
     def suppressions(kind: str) -> Response:
-        return _suppressions(parts, kind)
+        return lookups.suppressions(parts, kind)
+
+    @routes.get("/messages")
+    def messages() -> Response:
+        return lookups.messages(parts)
 
     @routes.get("/user/webhooks/event/settings/signed")
     def signed() -> Response:
@@ -102,26 +105,3 @@ def _position(body: Any, address: str) -> int:
         return next((position for position, email in recipients(body) if email.lower() == address), 0)
     except (AttributeError, KeyError, TypeError):
         return 0
-
-
-def _suppressions(parts: Parts, kind: str) -> Response:
-    if kind not in (*SUPPRESSION_REASONS, "blocks"):
-        return answers.refuse(404, [{"message": "resource not found", "field": None, "help": None}])
-    limit, offset = request.args.get("limit", 500, type=int), request.args.get("offset", 0, type=int)
-    if not 1 <= limit <= 500 or offset < 0:
-        return answers.refuse(400, [answers.error("limit must be 1 to 500 and offset 0 or more", "limit")])
-    query = (
-        "SELECT created, address AS email, reason, status FROM suppression WHERE kind = ? "
-        "ORDER BY created DESC, address LIMIT ? OFFSET ?"
-    )
-    shown = {
-        "bounces": ("created", "email", "reason", "status"),
-        "blocks": ("created", "email", "reason", "status"),
-        "invalid_emails": ("created", "email", "reason"),
-        "spam_reports": ("created", "email"),
-        "unsubscribes": ("created", "email"),
-    }[kind]
-    with parts.database.reading() as connection:
-        rows = connection.execute(query, (kind, limit, offset)).fetchall()
-    found = [dict(zip(("created", "email", "reason", "status"), row, strict=True)) for row in rows]
-    return Response(orjson.dumps([{key: one[key] for key in shown} for one in found]), content_type="application/json")

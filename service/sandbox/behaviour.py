@@ -134,3 +134,32 @@ class Fate:
                 found -= {"bounce", "blocked"}  # who is named as a reader must get the mail
             found |= listed
         return found
+
+
+_ANSWERS = (200, 401, 403, 404, 429, 500, 503)
+_SHAPES = ("right", "html", "list", "strangers", "nothing-inside")
+
+
+@dataclass(frozen=True)
+class Lookups:
+    """`activity`: whether the account has bought Email Activity, which most have not. `status` other than 200 is every answer;
+    `shape` spoils a good one. `a_minute`: more requests to the activity within a minute are 429, as at SendGrid."""
+
+    activity: bool = False
+    latency_ms: int = 0
+    status: int = 200
+    shape: str = "right"
+    a_minute: int = 6
+
+    def changed(self, words: Any) -> "Lookups":
+        """A copy with the given words; raises `BadScript` naming the first it cannot use."""
+        known = asdict(self)
+        if not isinstance(words, dict) or not set(words) <= set(known):
+            raise BadScript(f"lookups must be an object; known words are {', '.join(known)}")
+        for word, value in words.items():
+            if type(value) is not type(known[word]) or (isinstance(value, int) and value < 0):
+                raise BadScript(f"lookups.{word} must be like {known[word]!r}")
+        made = replace(self, **words)
+        if made.status not in _ANSWERS or made.shape not in _SHAPES:
+            raise BadScript(f"lookups.status is one of {_ANSWERS}, lookups.shape one of {', '.join(_SHAPES)}")
+        return made

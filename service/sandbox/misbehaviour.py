@@ -7,11 +7,11 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from service.sandbox import behaviour
-from service.sandbox.behaviour import BadScript, Behaviour
+from service.sandbox.behaviour import BadScript, Behaviour, Lookups
 from service.sandbox.personalizations import SUBSTITUTION_BYTES, SubstitutionLimit
 
 BEFORE = (
@@ -23,7 +23,16 @@ AFTER = ("500-after-accept", "stall-after-accept", "drop-after-accept", "garbage
 ACTIONS = BEFORE + AFTER
 _RULE_WORDS = ("when", "do", "times", "reset_in", "seconds")
 _WHEN_WORDS = ("nth", "every", "probability", "seed", "address", "remaining", "always")
-_WORDS = ("rules", "latency_ms", "substitution_limit", "events", "reject_addresses", "reject_unnamed", *behaviour.LISTS)
+_WORDS = (
+    "rules",
+    "latency_ms",
+    "substitution_limit",
+    "events",
+    "reject_addresses",
+    "reject_unnamed",
+    "lookups",
+    *behaviour.LISTS,
+)
 
 
 @dataclass
@@ -95,6 +104,8 @@ class Script:
             self.reject_addresses: frozenset[str] = frozenset()
             self.reject_unnamed: frozenset[str] = frozenset()
             self.behaviour = Behaviour()
+            self.lookups = Lookups()
+            self._looked: list[float] = []
 
     def change(self, words: Any) -> None:
         """Takes a whole script or nothing: `BadScript` leaves everything as it was."""
@@ -116,7 +127,9 @@ class Script:
             for word in ("reject_addresses", "reject_unnamed")
             if word in words
         }
+        lookups = self.lookups.changed(words.get("lookups", {}))
         with self._lock:
+            self.lookups = lookups
             self.behaviour = self.behaviour.changed({**words.get("events", {}), **lists})
             self.rules = rules if "rules" in words else self.rules
             self.latency_ms = int(latency) if "latency_ms" in words else self.latency_ms
@@ -137,6 +150,16 @@ class Script:
                     chosen = rule
             return chosen
 
+    def may_look(self) -> bool:
+        """Whether one more look at the activity is within what SendGrid lets through a minute; counted if it is."""
+        now = time.monotonic()
+        with self._lock:
+            self._looked = [at for at in self._looked if at > now - 60]
+            if len(self._looked) >= self.lookups.a_minute:
+                return False
+            self._looked.append(now)
+            return True
+
     def shown(self) -> dict[str, Any]:
         with self._lock:
             return {
@@ -146,6 +169,7 @@ class Script:
                 "reject_addresses": sorted(self.reject_addresses),
                 "reject_unnamed": sorted(self.reject_unnamed),
                 "events": {word: getattr(self.behaviour, word) for word in behaviour.WORDS},
+                "lookups": asdict(self.lookups),
                 "note": "kept in memory only: a restart forgets every rule",
             }
 

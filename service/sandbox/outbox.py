@@ -39,7 +39,7 @@ class Outbox:
         except KeyError:
             return True  # emptied meanwhile
         behaviour = from_json(stored)
-        harvest = Generator(body, request_id, due, behaviour, self._suppressed(body)).run()
+        harvest = Generator(body, request_id, due, behaviour, self.suppressed(body)).run()
         step = behaviour.delay_ms / 1000
         if behaviour.shuffle:
             pool = [event for wave in harvest.waves for event in wave]
@@ -63,7 +63,7 @@ class Outbox:
                 [(kind, address, now, reason, status) for kind, address, reason, status in harvest.suppressions],
             )
 
-    def _suppressed(self, body: dict[str, Any]) -> dict[str, str]:
+    def suppressed(self, body: dict[str, Any]) -> dict[str, str]:
         """Who of a request is suppressed, and how. Blocks do not count: SendGrid tries those again."""
         wanted = orjson.dumps([email.lower() for _, email in recipients(body)]).decode()
         query = (

@@ -8,6 +8,7 @@ from flask import Flask, Response, jsonify, request
 from sqlalchemy.exc import DataError, DBAPIError
 from werkzeug.exceptions import HTTPException
 
+from service import deadline
 from service.errors import Conflict, Forbidden, Invalid, NotFound, RetryLater
 from service.languages import mark, translation
 from service.web.admin import frame as admin
@@ -15,6 +16,9 @@ from service.web.admin import gate
 from service.web.frame import gettext, language, page
 
 log = structlog.get_logger(__name__)
+
+PATIENCE = 6.0
+"""Seconds for all that a request asks of the database; a reader is to have an answer within ten."""
 
 _WORDS = {
     400: (
@@ -72,11 +76,23 @@ _TEAMS_WORDS = {
 }
 """The same for the team."""
 
+_UNSURE = mark(
+    "It is not certain whether this was done. Please try again in a minute: the link in your mail keeps working, and doing it twice does no harm."
+)
+"""Instead, when a change was under way as the database fell silent."""
+
+_NOT_SHOWN = mark(
+    "This page cannot be shown just now. Please try again in a minute: the link in your mail keeps working."
+)
+"""Instead, for what only shows: perhaps what was done on the page before it, of which nobody must hear that it was not."""
+
 _AGAIN_LATER = (429, 500, 503)
 
 
 def register(app: Flask) -> None:
     """A database that is away is 503, which mail providers try again."""
+    app.before_request(_begin)
+    app.teardown_request(lambda _error: deadline.end())
     app.register_error_handler(DBAPIError, _database_away)
     app.register_error_handler(DataError, _unreadable)
     app.register_error_handler(HTTPException, _refused)
@@ -96,7 +112,12 @@ def answer(status: int, reason: str = "") -> Response:
     catalogue has it."""
     if gate.is_ours() or request.path.startswith(gate.PREFIX + "/"):
         return _to_the_team(status, reason)
-    title, advice = (gettext(text) for text in _WORDS.get(status, _WORDS[500 if status >= 500 else 400]))
+    title, advice = _WORDS.get(status, _WORDS[500 if status >= 500 else 400])
+    if status == 503 and deadline.may_have_changed():
+        advice = _UNSURE
+    elif status == 503 and request.method in ("GET", "HEAD"):
+        advice = _NOT_SHOWN
+    title, advice = gettext(title), gettext(advice)
     said = translation(language()).gettext(reason) if reason else ""
     if _wants_page():
         template = "unavailable" if status in _AGAIN_LATER else "not_found" if status == 404 else "refused"
@@ -114,6 +135,10 @@ def answer(status: int, reason: str = "") -> Response:
 def _to_the_team(status: int, reason: str) -> Response:
     """The team's words for it, in the team's frame; in the middle of a page, a notice that htmx puts on top."""
     title, advice = _TEAMS_WORDS.get(status, _TEAMS_WORDS[500 if status >= 500 else 400])
+    if status == 503 and deadline.may_have_changed():
+        advice = (
+            "The database fell silent while something was being changed. Look whether it was done before you try again."
+        )
     show = admin.fragment if request.headers.get("HX-Request") else admin.page
     template = "parts/fault.html" if request.headers.get("HX-Request") else "fault.html"
     return show(template, status, title=title, advice=advice, reason=reason)
@@ -127,6 +152,11 @@ def _way_back() -> str:
 def _wants_page() -> bool:
     """A browser names HTML. “*/*” is what programs send, SendGrid's and the mail providers' among them."""
     return request.blueprint != "webhooks" and "text/html" in request.headers.get("Accept", "").lower()
+
+
+def _begin() -> None:
+    """Readers, and programs that post what readers do, are answered soon; what the team asks for may take its time."""
+    deadline.begin(None if gate.is_ours() or request.blueprint == "api_team" else PATIENCE)
 
 
 def _database_away(error: DBAPIError) -> Response:

@@ -77,3 +77,12 @@ def test_an_issue_reaches_every_reader_of_the_benchmark_once() -> None:
     assert found["hand_off_per_second"] > 0 < found["bare_posts_per_second"]
     assert 100 < found["bytes_a_delivery"] < 1000
     assert {"celery", "postgres"} <= set(found["memory_mib"])
+
+
+@pytest.mark.slow
+def test_a_flood_of_events_leaves_what_the_same_events_leave_once_and_in_order() -> None:
+    found = bench("flood", "--readers", 2000, "--events", 3000, "--latency", 20, "--workers", 2)
+    assert found["events"] == 3000 > found["distinct_events"] > 1000
+    assert found["undisturbed_per_second"] > 0 < found["flooded_per_second"]
+    assert 0 < found["hook_p50_ms"] <= found["hook_p99_ms"]
+    assert len(found["digest"]) == 16, "the command fails when the two differ"

@@ -27,6 +27,7 @@ NOT_A_READERS = {
     "cohorts": "a group without names",
     "batches": "a group without names",
     "attempts": "a request without names; when it was taken is in the mails sent",
+    "lookups": "what SendGrid was asked about a request, in counts without names",
     "installation": "the installation",
     "duties": "the clock",
     "workers": "processes",

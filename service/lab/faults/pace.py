@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from service import queue, settings, supervisor
+from service.domain import duties
 from service.operations import bells, breakers, mailing_sweep, preparing, resending, sending, sweeping
 from service.settings import Settings
 
@@ -31,6 +32,8 @@ def multiply(pace: float) -> None:
     """Make this process, and those that it forks, wait so many times as long."""
     for module, name in WAITS:
         setattr(module, name, _times(getattr(module, name), pace))
+    for name, duty in duties.DUTIES.items():
+        duties.DUTIES[name] = replace(duty, lease=duty.lease * pace)
     load, make = settings.load, queue.make_celery
 
     def loaded(*args: Any, **named: Any) -> Settings:
