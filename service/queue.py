@@ -58,6 +58,7 @@ ROUTES: Final = {
     SWEEP_MAIL: "mail",
     HEARTBEAT_MAIL: "mail",
 }
+KEY_PREFIX: Final = "broadsheet:"
 QUEUES: Final = ("mail", "sending", "tracking", "default")
 
 log = structlog.get_logger(__name__)
@@ -94,12 +95,22 @@ def make_celery(settings: Settings) -> Celery:
             "socket_connect_timeout": 3,
             "visibility_timeout": 600,
             "unacked_restore_throttle": 1,
-            "global_keyprefix": "broadsheet:",
+            "global_keyprefix": KEY_PREFIX,
         },
         enable_utc=True,
         timezone="UTC",
     )
     return app
+
+
+def attended(settings: Settings, seconds: float) -> dict[str, int]:
+    """How many workers say, within these seconds, that they work on each queue. A busy one says so too."""
+    found = dict.fromkeys(QUEUES, 0)
+    with make_celery(settings) as app:
+        for queues in (app.control.inspect(timeout=seconds).active_queues() or {}).values():
+            for one in queues:
+                found[one["name"]] = found.get(one["name"], 0) + 1
+    return found
 
 
 def configure(settings: Settings) -> None:
@@ -111,7 +122,7 @@ def configure(settings: Settings) -> None:
     client = redis.Redis.from_url(settings.redis_url, retry=None, **timeouts)
 
     def send(name: str, arguments: tuple[int, ...]) -> None:
-        client.lpush(options["global_keyprefix"] + ROUTES[name], json.dumps(_bell(app, name, arguments)))
+        client.lpush(KEY_PREFIX + ROUTES[name], json.dumps(_bell(app, name, arguments)))
 
     use(send)
 

@@ -139,7 +139,27 @@ class Settings:
 def load(environ: Mapping[str, str] | None = None) -> Settings:
     """Read the settings. Raises Invalid with one line for each fault. With embedded servers, secrets are made in the home
     when they are not there yet."""
-    read = Reader(os.environ if environ is None else environ)
+    settings, problems = _read(Reader(os.environ if environ is None else environ))
+    if problems:
+        raise Invalid(*problems)
+    return _with_own_secrets(settings)
+
+
+def examine(environ: Mapping[str, str]) -> tuple[Settings, tuple[str, ...]]:
+    """The settings as far as they can be read, and what is wrong with them. Makes nothing: secrets that are not there yet are left out."""
+    settings, problems = _read(Reader(environ))
+    kept = [settings.home / "secrets.json", *([settings.sandbox_webhook_key] if settings.sandbox else [])]
+    try:
+        if not all(path.exists() for path in kept):
+            return settings, tuple(problems)
+        return _with_own_secrets(settings), tuple(problems)
+    except Invalid as error:
+        return settings, (*problems, *error.problems)
+    except PermissionError:
+        return settings, (*problems, "BROADSHEET_HOME belongs to another account. Run this as that account.")
+
+
+def _read(read: Reader) -> tuple[Settings, list[str]]:
     database_url, redis_url, embedded = _servers(read)
     api_key = read.text("SENDGRID_API_KEY")
     sandbox = _is_sandbox(read, embedded, api_key)
@@ -174,14 +194,8 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         alarm_webhook_url=read.text("ALARM_WEBHOOK_URL"),
         alarm_webhook_secret=read.text("ALARM_WEBHOOK_SECRET"),
     )
-    _refuse_faults(read, settings)
-    return _with_own_secrets(settings)
-
-
-def _refuse_faults(read: Reader, settings: Settings) -> None:
     _check_keys(read, settings)
-    if read.problems:
-        raise Invalid(*read.problems)
+    return settings, read.problems
 
 
 def _keeping(read: Reader) -> dict[str, int]:

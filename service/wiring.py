@@ -26,13 +26,21 @@ def check_installation() -> None:
 
     Raises BroadsheetError. A process with the wrong key would not recognise those who left.
     """
-    check = hmac.new(settings.current().address_key, b"installation", hashlib.sha256).digest()
     with db.transaction() as tx:
-        tx.execute("UPDATE installation SET address_key_check = :check WHERE address_key_check IS NULL", check=check)
+        tx.execute("UPDATE installation SET address_key_check = :check WHERE address_key_check IS NULL", check=_check())
         stored, kind = tx.execute("SELECT address_key_check, kind FROM installation").one()
+    if fault := is_another(stored, kind):
+        raise BroadsheetError(fault)
+
+
+def is_another(stored: bytes | None, kind: str | None) -> str:
+    """Why the database with these marks (`address_key_check`, `kind`) is not for this process's settings; empty where it is."""
     if kind not in (None, settings.current().kind):
-        raise BroadsheetError(_OTHER_KIND[kind])
-    if not hmac.compare_digest(bytes(stored), check):
-        raise BroadsheetError(
-            "ADDRESS_KEY is not the key that this database was made with. Without it nobody who left is recognised; put the first one back."
-        )
+        return _OTHER_KIND[str(kind)]
+    if stored is not None and not hmac.compare_digest(bytes(stored), _check()):
+        return "ADDRESS_KEY is not the key that this database was made with. Without it nobody who left is recognised; put the first one back."
+    return ""
+
+
+def _check() -> bytes:
+    return hmac.new(settings.current().address_key, b"installation", hashlib.sha256).digest()

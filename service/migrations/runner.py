@@ -64,6 +64,17 @@ def is_current(engine: Engine, *, for_role: str | None = None) -> bool:
         return for_role is None or bool(connection.execute(may_insert, {"role": for_role}).scalar_one())
 
 
+def lacking(engine: Engine) -> int | None:
+    """How many of this code's migrations the database has not; None where it has one that this code does not know."""
+    with engine.connect() as connection:
+        scripts = ScriptDirectory.from_config(_config(connection))
+        known = [one.revision for one in scripts.walk_revisions()]
+        present = MigrationContext.configure(connection).get_current_revision()
+        if present is None:
+            return len(known)
+        return known.index(present) if present in known else None
+
+
 def differences(engine: Engine) -> list[object]:
     """What the models say and the migrations do not make."""
     with engine.connect() as connection:
