@@ -58,12 +58,16 @@ ROUTES: Final = {
     SWEEP_MAIL: "mail",
     HEARTBEAT_MAIL: "mail",
 }
-KEY_PREFIX: Final = "broadsheet:"
 QUEUES: Final = ("mail", "sending", "tracking", "default")
 
 log = structlog.get_logger(__name__)
 Publisher = Callable[[str, tuple[int, ...]], None]
 _publisher: Publisher | None = None
+
+
+def key_of(queue: str) -> str:
+    """The list in Redis in which a queue's tasks wait."""
+    return f"broadsheet:{queue}"
 
 
 def make_celery(settings: Settings) -> Celery:
@@ -95,7 +99,7 @@ def make_celery(settings: Settings) -> Celery:
             "socket_connect_timeout": 3,
             "visibility_timeout": 600,
             "unacked_restore_throttle": 1,
-            "global_keyprefix": KEY_PREFIX,
+            "global_keyprefix": key_of(""),
         },
         enable_utc=True,
         timezone="UTC",
@@ -122,7 +126,7 @@ def configure(settings: Settings) -> None:
     client = redis.Redis.from_url(settings.redis_url, retry=None, **timeouts)
 
     def send(name: str, arguments: tuple[int, ...]) -> None:
-        client.lpush(KEY_PREFIX + ROUTES[name], json.dumps(_bell(app, name, arguments)))
+        client.lpush(key_of(ROUTES[name]), json.dumps(_bell(app, name, arguments)))
 
     use(send)
 

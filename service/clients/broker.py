@@ -4,7 +4,7 @@ from typing import Any
 
 import redis
 
-from service.queue import KEY_PREFIX, QUEUES
+from service.queue import QUEUES, key_of
 
 PATIENCE = 4.0
 
@@ -26,7 +26,7 @@ def waiting(url: str) -> dict[str, int]:
     """How many tasks wait in each queue. Raises Unusable."""
     with _connect(url) as client:
         try:
-            return {name: int(client.llen(KEY_PREFIX + name)) for name in QUEUES}
+            return {name: int(client.llen(key_of(name))) for name in QUEUES}
         except (redis.RedisError, OSError, ValueError) as error:
             raise Unusable(_why(error)) from None
 

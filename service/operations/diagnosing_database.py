@@ -33,6 +33,7 @@ _REASONS: Final = (
     ("resolve", "its host's name is not known", "Look at the host in DATABASE_URL, and at this machine's name servers."),
     ("translate host name", "its host's name is not known", "Look at the host in DATABASE_URL, and at this machine's name servers."),
     ("timeout", "it does not answer", "Look whether it runs, and whether a firewall stands between."),
+    ("invalid connection option", "DATABASE_URL names an option that there is not", "Look at what stands after the ? in it."),
     ("ssl", "no TLS connection with it comes about", "Look at sslmode in DATABASE_URL, and at PostgreSQL's certificate."),
 )  # fmt: skip
 
@@ -48,12 +49,13 @@ def server(where: Surroundings) -> Iterator[Finding]:
 
 
 def _asked() -> Iterator[Finding]:
+    # Whose connections they are is not the service's to see in pg_stat_activity; their number is.
     try:
         with db.engine().connect() as connection:
             row = connection.exec_driver_sql(
                 """SELECT current_setting('server_version'), CAST(current_setting('server_version_num') AS integer),
                        pg_is_in_recovery() OR current_setting('default_transaction_read_only') = 'on', current_setting('server_encoding'),
-                       (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'), CAST(current_setting('max_connections') AS integer)"""
+                       (SELECT CAST(sum(numbackends) AS integer) FROM pg_stat_database), CAST(current_setting('max_connections') AS integer)"""
             ).one()
     except DBAPIError as error:
         yield from faulty(*_reason(str(error.orig).lower()))
