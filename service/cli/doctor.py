@@ -42,6 +42,11 @@ def _surroundings() -> Surroundings:
         chosen = running.as_it_runs(chosen)
     except EmbeddedError as error:
         problems = (*problems, f"BROADSHEET_HOME: {error}")
+    except (OSError, TypeError, ValueError):
+        problems = (
+            *problems,
+            "run/servers.json in the home is damaged. Start `broadsheet up` again, which writes it anew.",
+        )
     return Surroundings(chosen, problems, os.environ)
 
 

@@ -10,7 +10,7 @@ PATIENCE = 4.0
 
 
 class Unusable(Exception):
-    """It cannot be used; the text says why: `refused`, `no such name`, `too slow`, `password`, `loading`, `address`, or `broken off`."""
+    """It cannot be used; the text says why: `refused`, `no such name`, `too slow`, `password`, `rights`, `loading`, `address`, or `broken off`."""
 
 
 def describe(url: str) -> dict[str, Any]:
@@ -41,6 +41,8 @@ def _connect(url: str) -> redis.Redis:
 def _why(error: Exception) -> str:
     """The library's own words name machines and accounts."""
     said = str(error).lower()
+    if isinstance(error, redis.exceptions.NoPermissionError):
+        return "rights"
     if isinstance(error, redis.AuthenticationError) or "auth" in said or "wrongpass" in said:
         return "password"
     if isinstance(error, redis.BusyLoadingError):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from service import db, settings
 from service.operations import (
@@ -85,8 +85,7 @@ def _wire(where: Surroundings) -> None:
         return
     try:
         db.configure(where.settings.database_url, where.settings.database_owner_url)
-    except (SQLAlchemyError, ValueError):
-        # The driver's words quote the address, password and all.
+    except Exception:  # which one depends on the driver that the address names; its words quote the password
         where.bad_database_url = True
 
 

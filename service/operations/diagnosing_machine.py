@@ -78,7 +78,7 @@ def media(where: Surroundings) -> Iterator[Finding]:
     place = _nearest(folder)
     if not place.is_dir():
         yield from faulty(f"{place} is a file, where a folder for pictures should be", f"Move {place} away.")
-    elif not os.access(place, os.W_OK | os.X_OK):
+    elif not os.access(place, os.W_OK | os.X_OK, effective_ids=True):
         yield from faulty(
             f"this account may not write to {place}, where pictures are kept",
             f"Give it to the account that the service runs as (chown), or run this as that account. Then: chmod u+rwx {place}",

@@ -13,6 +13,7 @@ _REASONS = {
     "no such name": ("its host's name is not known", "Look at the host in REDIS_URL, and at this machine's name servers."),
     "too slow": ("it does not answer", "Look whether it is overloaded, and whether a firewall stands between."),
     "password": ("it refuses the password", "Set its password in REDIS_URL: redis://:password@host:6379/0"),
+    "rights": ("its account may not ask what is needed", "Give the account in REDIS_URL all commands on its keys (ACL SETUSER)."),
     "loading": ("it is still loading its data", "Wait, then run this again."),
     "address": ("REDIS_URL cannot be understood", "Write it as redis://:password@host:6379/0"),
     "broken off": ("it broke the connection off", "Look into its log."),

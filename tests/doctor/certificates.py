@@ -19,10 +19,10 @@ Key = ec.EllipticCurvePrivateKey
 class Authority:
     """Signs certificates for servers. `file`: its own, for who is to trust it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str = "Authority of a test") -> None:
         self._folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = _named("Authority of a test")
+        self._name = _named(name)
         made = _builder(self._name, self._name, self._key, timedelta(days=365)).add_extension(
             x509.BasicConstraints(ca=True, path_length=0), critical=True
         )

@@ -206,6 +206,17 @@ def test_redis_refuses_the_password(database: Settings) -> None:
         told(looked("redis", where), "fault", "refuses the password", "REDIS_URL")
 
 
+def test_redis_lets_the_account_do_too_little(database: Settings) -> None:
+    url = make_url(database.redis_url)
+    with redis.Redis.from_url(database.redis_url) as client:
+        client.acl_setuser("narrow", enabled=True, passwords=["+canary"], commands=["+ping", "+hello"], keys=["*"])
+        try:
+            where = around(database, redis_url=f"redis://narrow:canary@127.0.0.1:{url.port}/0")
+            told(looked("redis", where), "fault", "may not ask", "ACL SETUSER")
+        finally:
+            client.acl_deluser("narrow")
+
+
 def test_redis_is_too_old(database: Settings) -> None:
     with _redis_of_version("6.0.16") as url:
         told(looked("redis", around(database, redis_url=url)), "fault", "Redis 6.0.16 is too old", "6.2 or newer")
