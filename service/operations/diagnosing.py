@@ -33,6 +33,7 @@ class Check:
 
 
 CHECKS: Sequence[Check] = (
+    Check("version", diagnosing_machine.version),
     Check("settings", diagnosing_machine.settings),
     Check("secrets", diagnosing_machine.secrets),
     Check("disk", diagnosing_machine.disk),

@@ -1,11 +1,14 @@
 """Looks at this machine: settings, files that hold secrets, disk, the folder of pictures."""
 
+import json
 import os
+import platform
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from service.operations.diagnosing_findings import Finding, Surroundings, doubtful, faulty, fine, unknown
+from service.operations import installation
+from service.operations.diagnosing_findings import Finding, Room, Surroundings, doubtful, faulty, fine, unknown
 from service.variables import VARIABLES
 
 _KEPT = ("secrets.json", "sandbox_webhook.pem", "embedded.json", "run/servers.json", "run/valkey.json")
@@ -13,6 +16,13 @@ _SHOWN_BY_OTHERS = "/run/secrets/"
 """Where container engines put secrets, readable by all, inside a container that nobody else is in."""
 MB = 1024 * 1024
 _TOO_LITTLE, _LITTLE, _PLENTY = 500 * MB, 2048 * MB, 20_480 * MB
+
+
+def version(_: Surroundings) -> Iterator[Finding]:
+    """What runs here."""
+    yield from fine(
+        f"Broadsheet {installation.version()}, Python {platform.python_version()}, {platform.system()} {platform.release()}"
+    )
 
 
 def settings(where: Surroundings) -> Iterator[Finding]:
@@ -55,8 +65,21 @@ def _mode(path: Path) -> int:
 
 def disk(where: Surroundings) -> Iterator[Finding]:
     """Whether there is room for data, pictures and logs."""
-    folder = _nearest(where.settings.home)
-    found = where.room(folder)
+    disks = {folder.stat().st_dev: folder for folder in map(_nearest, _folders(where.settings.home))}
+    for folder in disks.values():
+        yield from _of_disk(folder, where.room(folder))
+
+
+def _folders(home: Path) -> list[Path]:
+    """Where much is written: the home, and the embedded servers' data where it had to be laid elsewhere."""
+    try:
+        data = home / str(json.loads((home / "embedded.json").read_text())["data"])
+    except (OSError, ValueError, KeyError):
+        return [home]
+    return [data, home]
+
+
+def _of_disk(folder: Path, found: Room) -> Iterator[Finding]:
     free, size = found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
     remedy = "Make room, or move BROADSHEET_HOME to a larger disk: a full one stops PostgreSQL and the logs."
     if free < _TOO_LITTLE:
@@ -69,7 +92,7 @@ def disk(where: Surroundings) -> Iterator[Finding]:
             "Delete files that nobody needs, however small.",
         )
     else:
-        yield from fine(f"{free // MB:,} MB are free")
+        yield from fine(f"{free // MB:,} MB are free at {folder}")
 
 
 def media(where: Surroundings) -> Iterator[Finding]:

@@ -22,7 +22,7 @@ def about(*, actor: str) -> dict[str, Any]:
                    (SELECT version_num FROM alembic_version) AS migration FROM installation i"""
         ).one()
     return {
-        "version": tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"],
+        "version": version(),
         "postgresql": row.postgresql,
         "size": row.size,
         "migration": row.migration,
@@ -37,3 +37,9 @@ def about(*, actor: str) -> dict[str, Any]:
         "duties": status["duties"],
         "payloads": status["payloads"],
     }
+
+
+def version() -> str:
+    """Which Broadsheet this is."""
+    found: str = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    return found

@@ -128,6 +128,22 @@ def test_the_disk_that_is_there_is_measured(home: Settings) -> None:
         assert abs(int(found.text.split()[0].replace(",", "")) - free // MB) < 500
 
 
+def test_the_disk_of_data_that_lies_elsewhere_is_measured_too(home: Settings, tmp_path: Path) -> None:
+    shared = Path("/dev/shm")
+    if not shared.is_dir() or shared.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is no second disk")
+    (home.home / "embedded.json").write_text('{"data": "/dev/shm", "password": "canary"}')
+    full, empty = _room(100, 50_000)(shared), _room(80_000, 90_000)(shared)
+    where = Surroundings(home, room=lambda folder: full if folder == shared else empty)
+    found = looked("disk", where)
+    told(found, "fault", "the disk of /dev/shm is nearly full", "Make room")
+    assert [one.level for one in found] == ["fault", "ok"]
+
+
+def test_what_runs_is_said(home: Settings) -> None:
+    told(looked("version", Surroundings(home)), "ok", "Broadsheet 0.", "")
+
+
 def test_where_pictures_should_be_is_a_file(home: Settings) -> None:
     is_well(looked("media", Surroundings(home)))
     home.media.write_text("")
