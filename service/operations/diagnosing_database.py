@@ -60,6 +60,10 @@ def _asked() -> Iterator[Finding]:
     except DBAPIError as error:
         yield from faulty(*_reason(str(error.orig).lower()))
         return
+    except TypeError:
+        # There the driver answers in bytes, which SQLAlchemy cannot read even at its greeting.
+        yield from _encoded("SQL_ASCII")
+        return
     version, number, is_read_only, encoding, used, most = row
     if number < db.MINIMUM_VERSION:
         yield from faulty(
@@ -71,10 +75,7 @@ def _asked() -> Iterator[Finding]:
             "Name the primary in DATABASE_URL, or take default_transaction_read_only back.",
         )
     elif encoding != "UTF8":
-        yield from faulty(
-            f"the database is encoded in {encoding}, which has no place for every name",
-            "Dump it, make one with ENCODING 'UTF8', and restore it there.",
-        )
+        yield from _encoded(encoding)
     elif used > most * 0.85:
         yield from doubtful(
             f"{used} of {most} connections are taken",
@@ -82,6 +83,13 @@ def _asked() -> Iterator[Finding]:
         )
     else:
         yield from fine(f"PostgreSQL {version}, {used} of {most} connections taken")
+
+
+def _encoded(encoding: str) -> Iterator[Finding]:
+    yield from faulty(
+        f"the database is encoded in {encoding}, which has no place for every name",
+        "Dump it, make one with ENCODING 'UTF8', and restore it there.",
+    )
 
 
 def _reason(said: str) -> tuple[str, str]:

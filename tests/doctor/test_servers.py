@@ -90,6 +90,16 @@ def test_postgresql_is_too_old(database: Settings, monkeypatch: pytest.MonkeyPat
     told(looked("database", Surroundings(database)), "fault", "too old", "pg_upgrade")
 
 
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_the_database_has_no_place_for_every_name(database: Settings, sql: Sql, encoding: str) -> None:
+    sql(f"CREATE DATABASE narrow ENCODING '{encoding}' LOCALE_PROVIDER libc LOCALE 'C' TEMPLATE template0")
+    try:
+        where = around(database, database_url=_with(database.database_url, database="narrow"))
+        told(looked("database", where), "fault", f"encoded in {encoding}", "ENCODING 'UTF8'")
+    finally:
+        sql("DROP DATABASE narrow WITH (FORCE)")
+
+
 def test_the_database_takes_no_changes(database: Settings, sql: Sql) -> None:
     sql(f"ALTER ROLE {ROLE} SET default_transaction_read_only = on")
     try:
@@ -220,6 +230,11 @@ def test_redis_lets_the_account_do_too_little(database: Settings) -> None:
 def test_redis_is_too_old(database: Settings) -> None:
     with _redis_of_version("6.0.16") as url:
         told(looked("redis", around(database, redis_url=url)), "fault", "Redis 6.0.16 is too old", "6.2 or newer")
+
+
+def test_redis_cannot_write_to_its_disk(database: Settings) -> None:
+    with _redis_of_version("7.2.0\r\nrdb_last_bgsave_status:err") as url:
+        told(looked("redis", around(database, redis_url=url)), "fault", "could not write its data", "make room")
 
 
 @contextmanager
