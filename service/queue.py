@@ -72,7 +72,11 @@ log = structlog.get_logger(__name__)
 Publisher = Callable[[str, tuple[int, ...]], None]
 _publisher: Publisher | None = None
 _probe: redis.Redis | None = None
-_prefix = "broadsheet:"
+
+
+def key_of(queue: str) -> str:
+    """The list in Redis in which a queue's tasks wait."""
+    return f"broadsheet:{queue}"
 
 
 def make_celery(settings: Settings) -> Celery:
@@ -104,7 +108,7 @@ def make_celery(settings: Settings) -> Celery:
             "socket_connect_timeout": 3,
             "visibility_timeout": 600,
             "unacked_restore_throttle": 1,
-            "global_keyprefix": _prefix,
+            "global_keyprefix": key_of(""),
         },
         enable_utc=True,
         timezone="UTC",
@@ -112,12 +116,21 @@ def make_celery(settings: Settings) -> Celery:
     return app
 
 
+def attended(settings: Settings, seconds: float) -> dict[str, int]:
+    """How many workers say, within these seconds, that they work on each queue. A busy one says so too."""
+    found = dict.fromkeys(QUEUES, 0)
+    with make_celery(settings) as app:
+        for queues in (app.control.inspect(timeout=seconds).active_queues() or {}).values():
+            for one in queues:
+                found[one["name"]] = found.get(one["name"], 0) + 1
+    return found
+
+
 def configure(settings: Settings) -> None:
     """Publish through this Redis from now on."""
     global _probe
     _probe = redis.Redis.from_url(settings.redis_url, retry=None, socket_connect_timeout=2, socket_timeout=2)
     app = make_celery(settings)
-    options = app.conf.broker_transport_options
     timeouts = dict.fromkeys(("socket_timeout", "socket_connect_timeout"), PUBLISHING)
     # No retry: the sweep tries again, a reader does not wait for it. A connection that was closed is opened anew all the same.
     client = redis.Redis.from_url(settings.redis_url, retry=None, **timeouts)
@@ -129,7 +142,7 @@ def configure(settings: Settings) -> None:
         if time.monotonic() < silent_until:
             raise redis.TimeoutError("Redis did not answer just now")
         try:
-            client.lpush(options["global_keyprefix"] + ROUTES[name], json.dumps(_bell(app, name, arguments)))
+            client.lpush(key_of(ROUTES[name]), json.dumps(_bell(app, name, arguments)))
         except redis.TimeoutError:
             silent_until = time.monotonic() + SILENT
             raise
@@ -173,7 +186,7 @@ def lengths() -> dict[str, int] | None:
     if _probe is None:
         raise RuntimeError("the process was not wired: call wiring.wire(settings) first")
     try:
-        return {name: int(_probe.llen(_prefix + name)) for name in QUEUES}
+        return {name: int(_probe.llen(key_of(name))) for name in QUEUES}
     except (redis.RedisError, OSError):
         return None
 

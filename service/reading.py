@@ -5,6 +5,8 @@ from pathlib import Path
 
 from service.variables import VARIABLES
 
+POSTGRESQL = ("postgresql://", "postgres://", "postgresql+psycopg://")
+"""How the address of a PostgreSQL begins."""
 EXAMPLES = {variable.name: variable.example for variable in VARIABLES}
 
 
@@ -53,3 +55,11 @@ class Reader:
 
     def keys(self, name: str) -> tuple[str, ...]:
         return tuple(part.strip() for part in self.text(name).split(",") if part.strip())
+
+
+def psycopg_url(url: str) -> str:
+    """SQLAlchemy's spelling of a PostgreSQL address, with psycopg 3."""
+    for prefix in POSTGRESQL[:2]:
+        if url.startswith(prefix):
+            return "postgresql+psycopg://" + url.removeprefix(prefix)
+    return url

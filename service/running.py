@@ -60,6 +60,14 @@ def database(chosen: Settings) -> Iterator[Settings]:
         yield chosen
 
 
+def as_it_runs(chosen: Settings) -> Settings:
+    """These settings with the addresses of what runs now; without any where the embedded servers do not. Starts nothing. Raises
+    EmbeddedError where the home is another account's."""
+    if chosen.embedded and (servers := embedded.noted(chosen.home)):
+        chosen = chosen.connected(servers.database_url, servers.redis_url, servers.owner_url)
+    return _like_running_up(chosen)
+
+
 @contextmanager
 def servers(chosen: Settings) -> Iterator[Settings]:
     """This process wired to the servers and no more: the database may be empty, of another version, or made with other keys."""

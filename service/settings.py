@@ -18,10 +18,9 @@ from service.errors import Invalid
 from service.identity import sandbox_public_key, stored_secrets
 from service.oidc import Provider
 from service.origins import is_loopback, origin
-from service.reading import EXAMPLES, Reader
+from service.reading import EXAMPLES, POSTGRESQL, Reader, psycopg_url
 
 ROOT = Path(__file__).resolve().parent.parent
-_POSTGRESQL = ("postgresql://", "postgres://", "postgresql+psycopg://")
 TOKEN_LENGTH = 31
 LIST_UNSUBSCRIBE_BYTES = 77
 """SendGrid's relay was seen to re-encode a List-Unsubscribe of 78 bytes or more, which breaks one-click leaving."""
@@ -143,7 +142,27 @@ class Settings:
 def load(environ: Mapping[str, str] | None = None) -> Settings:
     """Read the settings. Raises Invalid with one line for each fault. With embedded servers, secrets are made in the home
     when they are not there yet."""
-    read = Reader(os.environ if environ is None else environ)
+    settings, problems = _read(Reader(os.environ if environ is None else environ))
+    if problems:
+        raise Invalid(*problems)
+    return _with_own_secrets(settings)
+
+
+def examine(environ: Mapping[str, str]) -> tuple[Settings, tuple[str, ...]]:
+    """The settings as far as they can be read, and what is wrong with them. Makes nothing: secrets that are not there yet are left out."""
+    settings, problems = _read(Reader(environ))
+    kept = [settings.home / "secrets.json", *([settings.sandbox_webhook_key] if settings.sandbox else [])]
+    try:
+        if not all(path.exists() for path in kept):
+            return settings, tuple(problems)
+        return _with_own_secrets(settings), tuple(problems)
+    except Invalid as error:
+        return settings, (*problems, *error.problems)
+    except PermissionError:
+        return settings, (*problems, "BROADSHEET_HOME belongs to another account. Run this as that account.")
+
+
+def _read(read: Reader) -> tuple[Settings, list[str]]:
     database_url, redis_url, embedded = _servers(read)
     sandbox = _is_sandbox(read, embedded, api_key := read.text("SENDGRID_API_KEY"))
     port = read.number("PORT", 8000, 1, 65535)
@@ -179,14 +198,8 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         alarm_webhook_secret=read.text("ALARM_WEBHOOK_SECRET"),
         metrics_token=read.text("METRICS_TOKEN"),
     )
-    return _with_own_secrets(_without_faults(read, settings))
-
-
-def _without_faults(read: Reader, settings: Settings) -> Settings:
     _check_keys(read, settings)
-    if read.problems:
-        raise Invalid(*read.problems)
-    return settings
+    return settings, read.problems
 
 
 def _keeping(read: Reader) -> dict[str, int]:
@@ -224,7 +237,7 @@ def _servers(read: Reader) -> tuple[str, str, bool]:
     if redis_url and not database_url:
         read.fault("DATABASE_URL", "must be set together with REDIS_URL.")
     for name, url, what, schemes in (
-        ("DATABASE_URL", database_url, "must be a PostgreSQL address.", _POSTGRESQL),
+        ("DATABASE_URL", database_url, "must be a PostgreSQL address.", POSTGRESQL),
         ("REDIS_URL", redis_url, "must start with redis:// or rediss://.", ("redis://", "rediss://")),
     ):
         if url and not url.startswith(schemes):
@@ -233,7 +246,7 @@ def _servers(read: Reader) -> tuple[str, str, bool]:
             # What a driver would say of it may quote the password.
             read.fault(name, "has no number as its port. In a password, write : / @ # as %3A %2F %40 %23.")
     embedded = read.environ.get("BROADSHEET_EMBEDDED") == "1" or not (database_url or redis_url)
-    return _psycopg(database_url), redis_url, embedded
+    return psycopg_url(database_url), redis_url, embedded
 
 
 def _owner_url(read: Reader, database_url: str) -> str:
@@ -241,9 +254,9 @@ def _owner_url(read: Reader, database_url: str) -> str:
     url = read.text("DATABASE_OWNER_URL")
     if url and not database_url:
         read.fault("DATABASE_URL", "must be set together with DATABASE_OWNER_URL.")
-    if url and not (url.startswith(_POSTGRESQL) and _has_good_port(url)):
+    if url and not (url.startswith(POSTGRESQL) and _has_good_port(url)):
         read.fault("DATABASE_OWNER_URL", "must be a PostgreSQL address.")
-    return _psycopg(url) or database_url
+    return psycopg_url(url) or database_url
 
 
 def _folder(read: Reader, name: str, default: Path) -> Path:
@@ -259,14 +272,6 @@ def _has_good_port(url: str) -> bool:
         return urlsplit(url).port != 0
     except ValueError:
         return False
-
-
-def _psycopg(url: str) -> str:
-    """SQLAlchemy's spelling of a PostgreSQL address, with psycopg 3."""
-    for prefix in _POSTGRESQL[:2]:
-        if url.startswith(prefix):
-            return "postgresql+psycopg://" + url.removeprefix(prefix)
-    return url
 
 
 def _sendgrid_url(read: Reader) -> str:

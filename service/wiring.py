@@ -34,12 +34,8 @@ def check_installation() -> None:
         tx.execute("UPDATE installation SET address_key_check = :check WHERE address_key_check IS NULL", check=check)
         stored, kind = tx.execute("SELECT address_key_check, kind FROM installation").one()
         signed_with = [bytes(one) for one in tx.execute("SELECT unnest(secret_key_checks) FROM installation").scalars()]
-    if kind not in (None, settings.current().kind):
-        raise BroadsheetError(_OTHER_KIND[kind])
-    if not hmac.compare_digest(bytes(stored), check):
-        raise BroadsheetError(
-            "ADDRESS_KEY is not the key that this database was made with. Without it nobody who left is recognised; put the first one back."
-        )
+    if fault := is_another(stored, kind):
+        raise BroadsheetError(fault)
     _check_secret_keys(signed_with)
     _name_new_database()
 
@@ -88,3 +84,12 @@ def _name_new_database() -> None:
         ).rowcount
     if named and not older:
         epoch.begin(name, 1, "its beginning")
+
+
+def is_another(stored: bytes | None, kind: str | None) -> str:
+    """Why the database with these marks (`address_key_check`, `kind`) is not for this process's settings; empty where it is."""
+    if kind not in (None, settings.current().kind):
+        return _OTHER_KIND[str(kind)]
+    if stored is not None and not hmac.compare_digest(bytes(stored), key_check(settings.current().address_key)):
+        return "ADDRESS_KEY is not the key that this database was made with. Without it nobody who left is recognised; put the first one back."
+    return ""

@@ -15,6 +15,7 @@ from service.cli import (  # noqa: F401 - each registers its commands
     deciding,
     demo,
     design,
+    doctor,
     draft,
     epoch,
     fault,

@@ -17,7 +17,7 @@ from service.embedded.keeping import Keeper
 from service.embedded.place import lock, make_home, packages, place, write_private
 from service.embedded.process import EmbeddedError
 
-__all__ = ["EmbeddedError", "Servers", "postgresql_program", "running", "servers"]
+__all__ = ["EmbeddedError", "Servers", "noted", "postgresql_program", "running", "servers"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,13 @@ class Servers:
 
 def servers(home: Path) -> Servers | None:
     """The servers that run for this home now, after asking both; None where nobody runs them."""
+    found = noted(home)
+    answering = found and postgresql.answers(found.database_url) and valkey.answers(found.redis_url)
+    return found if answering else None
+
+
+def noted(home: Path) -> Servers | None:
+    """Where the servers of this home are said to be by whoever runs them, without asking either; None where nobody does."""
     run = Path(os.path.realpath(home)) / "run"
     try:
         known = json.loads((run / "servers.json").read_text())
@@ -40,8 +47,7 @@ def servers(home: Path) -> Servers | None:
         return None
     except PermissionError as error:
         raise EmbeddedError(f"{error.filename} belongs to another account: run as that account.") from error
-    found = Servers(**known)
-    return found if postgresql.answers(found.database_url) and valkey.answers(found.redis_url) else None
+    return Servers(**known)
 
 
 @contextmanager

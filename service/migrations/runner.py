@@ -77,6 +77,17 @@ def knows(engine: Engine, revision: str) -> bool:
         )
 
 
+def lacking(engine: Engine) -> int | None:
+    """How many of this code's migrations the database has not; None where it has one that this code does not know."""
+    with engine.connect() as connection:
+        scripts = ScriptDirectory.from_config(_config(connection))
+        known = [one.revision for one in scripts.walk_revisions()]
+        present = MigrationContext.configure(connection).get_current_revision()
+        if present is None:
+            return len(known)
+        return known.index(present) if present in known else None
+
+
 def differences(engine: Engine) -> list[object]:
     """What the models say and the migrations do not make."""
     with engine.connect() as connection:

@@ -36,6 +36,8 @@ class Found:
     findings: list[dict[str, str]] = field(default_factory=list)
     records: list[dict[str, str]] = field(default_factory=list)
     outcome: str = "good"
+    reachable: bool = True
+    """Whether SendGrid could be asked."""
 
     def add(self, outcome: str, text: str, fix: str = "") -> None:
         """One thing more; `outcome`: good, unknown, warning or problem."""
@@ -87,9 +89,9 @@ def _look_at_all() -> None:
 
 def _look(name: str, resolver: Resolver) -> None:
     if name == "domains":
-        found = {one: _domain(one, resolver) for one in _domains()}
+        found = {one: sender_domain(one, resolver) for one in sender_domains()}
     else:
-        found = {"": {"sendgrid": _sendgrid, "webhook": _webhook}[name]()}
+        found = {"": {"sendgrid": sendgrid, "webhook": webhook}[name]()}
     with transaction() as tx:
         tx.execute("DELETE FROM checks WHERE name = :name", name=name)
         for subject, one in found.items():
@@ -104,7 +106,8 @@ def _look(name: str, resolver: Resolver) -> None:
             )
 
 
-def _sendgrid() -> Found:
+def sendgrid() -> Found:
+    """What SendGrid says of the key."""
     found = Found()
     scopes = _asked(found, sendgrid_account.scopes, "what the key may do")
     if scopes is None:
@@ -126,7 +129,8 @@ def _sendgrid() -> Found:
     return found
 
 
-def _webhook() -> Found:
+def webhook() -> Found:
+    """Whether events are sent here, signed with our key, and arrive."""
     found = Found()
     wanted = current().public_url.rstrip("/") + WEBHOOK_PATH
     if not current().webhook_keys:
@@ -181,13 +185,15 @@ def _arriving(found: Found) -> None:
         found.add("good", "events have come")
 
 
-def _domains() -> list[str]:
+def sender_domains() -> list[str]:
+    """The domains that the newsletters' senders write from."""
     with transaction() as tx:
         addresses = tx.execute("SELECT DISTINCT sender_address FROM newsletters").scalars()
         return sorted({sender.domain_of(one) for one in addresses})
 
 
-def _domain(name: str, resolver: Resolver) -> Found:
+def sender_domain(name: str, resolver: Resolver) -> Found:
+    """What SendGrid and the DNS say of a sender's domain."""
     found = Found()
     records = _asked(found, lambda: sendgrid_account.domain(name), f"the records of {name}")
     found.records = [
@@ -235,5 +241,6 @@ def _asked(found: Found, ask: Callable[[], Any], what: str) -> Any:
                 "Give the key the right to read it, to have it looked at here.",
             )
     except Unreachable:
+        found.reachable = False
         found.add("unknown", "SendGrid could not be reached", "Look again later; sending waits meanwhile.")
     return None

@@ -131,7 +131,8 @@ def prepare(issue_id: int) -> bool:
         raise
 
 
-def _prepare(issue_id: int) -> bool:
+def _take(issue_id: int) -> bool:
+    """Whether it is due, and ours from now on."""
     with transaction() as tx:
         if tx.execute(_TOO_LATE, issue=issue_id).rowcount:
             return False
@@ -143,6 +144,12 @@ def _prepare(issue_id: int) -> bool:
         # The partition is made before, and apart from, the freeze: its lock is short this way.
         # Attaching takes a weaker lock on the parent than creating in place, so that ingest goes on meanwhile.
         tx.execute("SELECT make_event_partition(:issue)", issue=issue_id)
+    return True
+
+
+def _prepare(issue_id: int) -> bool:
+    if not _take(issue_id):
+        return False
     with transaction() as tx:
         row = (
             tx.execute("SELECT * FROM issues WHERE id = :issue AND state = 'preparing' FOR UPDATE", issue=issue_id)

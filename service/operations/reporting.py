@@ -47,6 +47,12 @@ def ledger(tx: Transaction, issue_id: int) -> dict[str, Any]:
     }
 
 
+def ledger_faults(issue_id: int) -> list[str]:
+    """As check_ledger, of an issue by itself."""
+    with transaction() as tx:
+        return check_ledger(tx, issue_id)
+
+
 def check_ledger(tx: Transaction, issue_id: int) -> list[str]:
     """What does not add up, comparing the batches' counts with a count of rows. Nothing when all is well."""
     found = []

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from service import queue
-from service.db import transaction
 from service.lab import readers as lab_readers
 from service.lab.faults import checking
 from service.lab.faults.machine import Machine, wait_until
@@ -149,8 +148,7 @@ class Sending:
         erased = {name for name in books.fates if name.startswith(checking.ERASED)} | (self.erased & books.fates.keys())
         found = checking.faults(books, (self.meant - self.erased) | erased, self.left)
         found += [words for check in self.checks for words in check(books)]
-        with transaction() as tx:
-            return found + reporting.check_ledger(tx, self.issue)
+        return found + reporting.ledger_faults(self.issue)
 
     def listed(self) -> dict[int, Mapping[str, Any]]:
         """The unknown batches as `issue show` lists them for a person."""

@@ -24,7 +24,7 @@ def upgrade() -> None:
         sa.CheckConstraint("source IN ('activity', 'suppressions')", name=op.f("ck_lookups_source")),
     )
     op.create_index(op.f("ix_lookups_attempt_id"), "lookups", ["attempt_id"])
-    op.create_index(op.f("ix_lookups_source"), "lookups", ["source", "asked_at"])
+    op.create_index(op.f("ix_lookups_source_asked_at"), "lookups", ["source", "asked_at"])
 
 
 def downgrade() -> None:
