@@ -9,6 +9,7 @@ from rich.table import Table
 
 from service.cli.frame import as_json, command, say, screen, show_json
 from service.cli.groups import fault_suites
+from service.lab.faults import soak as soaking
 from service.lab.faults import suite
 
 _HEADS = {
@@ -45,6 +46,30 @@ def run(faults: str, seeds: int | None, readers: int, stock: bool, report: Path 
     else:
         _print(rows)
     if not suite.is_green(rows):
+        sys.exit(1)
+
+
+@command(fault_suites, example="broadsheet faults soak --hours 8 --report soak.jsonl")
+@click.option("--hours", type=click.FloatRange(0.01, 1000), default=8.0, show_default=True)
+@click.option("--readers", type=click.IntRange(32, 100_000), default=400, show_default=True)
+@click.option(
+    "--stock", is_flag=True, help="On this machine's own PostgreSQL and Redis instead of the embedded servers."
+)
+@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Keep each run here as a line of JSON.")
+@as_json
+def soak(hours: float, readers: int, stock: bool, report: Path | None, as_json: bool) -> None:
+    """Hurt one installation for hours, by one fault after the other, and watch its memory.
+
+    Exit 0 only if every promise was kept in every run.
+    """
+    found = soaking.run(hours, readers=readers, stock=stock, report=suite.Report(report), say=say)
+    if as_json:
+        show_json(found)
+    else:
+        _print(found["faults"])
+        for name, one in found["memory"].items():
+            say(f"{name}: {one['first']:.0f} MiB at first, {one['last']:.0f} MiB at the end")
+    if not suite.is_green([row for row in found["faults"] if row["runs"]]):
         sys.exit(1)
 
 

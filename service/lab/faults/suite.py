@@ -95,7 +95,7 @@ def _without_guards(
                 words = [f"{LOST}: {type(error).__name__}: {error}"[:600]]
         found = asdict(_nothing(time.monotonic() - started, words, one.notes)) | {"counted": {}}
         report.add({"fault": name, "seed": seed, "readers": readers, "stock": stock} | found)
-        say(_line(report.runs[-1]))
+        say(line(report.runs[-1]))
 
 
 def _on_one_machine(
@@ -108,14 +108,15 @@ def _on_one_machine(
                 name, seed = todo[at]
                 at += 1
                 one = {"fault": name, "seed": seed, "readers": readers, "stock": stock}
-                one |= _once(machine, newsletter, form, name, seed)
+                one |= once(machine, newsletter, form, name, seed)
                 report.add(one)
-                say(_line(one))
+                say(line(one))
                 if one["faults"]:
                     break  # what went wrong may have left the machine hurt: the next run gets a new one
 
 
-def _once(machine: Machine, newsletter: int, form: bench.Form, name: str, seed: int) -> dict[str, Any]:
+def once(machine: Machine, newsletter: int, form: bench.Form, name: str, seed: int) -> dict[str, Any]:
+    """One run, in the words of the report."""
     started = time.monotonic()
     one = Run(machine, newsletter, seed, form)
     try:
@@ -175,7 +176,8 @@ def is_green(rows: Sequence[dict[str, Any]]) -> bool:
     return all(row["runs"] and not any(row[kind] for kind in (*KINDS, "broken_off")) for row in rows)
 
 
-def _line(one: dict[str, Any]) -> str:
+def line(one: dict[str, Any]) -> str:
+    """A run in one line."""
     words = ", ".join(f"{name} {value}" for name, value in one["notes"].items())
     state = "ok" if not one["faults"] else "; ".join(one["faults"][:3])
     return f"{one['fault']} seed {one['seed']} ({words}): {state}, {one['seconds']} s, {one['accepted']} accepted, {one['in_review']} in review"
