@@ -106,6 +106,7 @@ def test_a_backup_is_private_encrypted_and_holds_no_key(filled: Home, archive: P
     assert (body["tables"]["subscribers"], body["tables"]["issues"]) == (len(READERS), 1)
 
 
+@pytest.mark.long
 def test_the_keys_are_kept_apart_and_come_back(filled: Home) -> None:
     (problem,) = filled.run("backup", filled.backups, "--keys", filled.backups).refused()
     assert "a folder apart" in problem
@@ -178,6 +179,7 @@ def changed(plain: Path, to: Path, change: Callable[[dict[str, object]], None]) 
     return to
 
 
+@pytest.mark.long
 def test_a_backup_of_another_version_is_refused(filled: Home) -> None:
     plain = Path(filled.run("backup", filled.folder / "plain3", "--no-trial", "--json").succeeded().json["file"])
     cases: list[tuple[dict[str, object], str]] = [
@@ -203,6 +205,7 @@ def test_a_database_in_use_is_put_aside_only_when_told(filled: Home, archive: Pa
         assert "Stop it first" in problem
 
 
+@pytest.mark.long
 def test_a_member_from_elsewhere_is_refused(filled: Home) -> None:
     for name in ("../evil", "media/../../evil", "/etc/evil", "run/evil"):
         file = filled.folder / "evil.tar"
@@ -219,6 +222,7 @@ def test_a_member_from_elsewhere_is_refused(filled: Home) -> None:
     assert "does not belong" in filled.run("restore", file, "--replace").refused(1)[0]
 
 
+@pytest.mark.long
 def test_so_many_backups_are_kept_and_no_other_file_is_deleted(filled: Home) -> None:
     folder = filled.folder / "kept"
     folder.mkdir()
@@ -255,6 +259,7 @@ def test_a_full_disk_leaves_nothing_behind(filled: Home) -> None:
         assert list(filled.home.glob(".backup-*")) == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_backup_that_is_ended_leaves_nothing_behind(filled: Home, number: signal.Signals) -> None:
     folder = filled.folder / f"ended-{number}"
@@ -273,6 +278,7 @@ def test_a_backup_that_is_ended_leaves_nothing_behind(filled: Home, number: sign
     assert list(filled.home.glob(".backup-*")) == []
 
 
+@pytest.mark.long
 def test_what_a_killed_backup_left_goes_with_the_next(filled: Home) -> None:
     folder = filled.folder / "killed"
     folder.mkdir()

@@ -82,6 +82,7 @@ def test_a_backup_is_made_tried_out_and_restored_by_an_ordinary_role(
     assert PASSWORD not in str(made) + str(found)
 
 
+@pytest.mark.long
 def test_programs_of_another_version_are_refused_by_name(broadsheet: Commands, tmp_path: Path) -> None:
     broadsheet("migrate").succeeded()
     programs = tmp_path / "bin"

@@ -59,6 +59,7 @@ def sent_since(home: Home, back_up: Callable[[], object]) -> int:
     return issue
 
 
+@pytest.mark.long
 @pytest.mark.timeout(240)
 def test_a_dump_put_back_behind_our_back_is_noticed_and_sends_nothing(home: Home) -> None:
     raw = home.folder / "raw.dump"
@@ -103,6 +104,7 @@ def test_yesterdays_backup_with_a_scheduled_issue_sends_nothing_and_the_erased_s
     assert home.run("restore", "--drop-old", "--json").succeeded().json["dropped"] == [found["old"]]
 
 
+@pytest.mark.long
 def test_a_database_on_a_machine_that_has_not_seen_it_does_not_start_to_send(home: Home) -> None:
     """As when it is restored on a new machine by hand, where nothing knows of its past."""
     issue = home.fill()

@@ -83,6 +83,7 @@ def test_the_wrong_keys_do_not_start(home: Home) -> None:
     start(secret_keys=f"{key},{'n' * 40}").succeeded()
 
 
+@pytest.mark.long
 def test_keys_of_the_environment_are_not_changed_but_a_new_one_is_printed(home: Home) -> None:
     keys: dict[str, Any] = {"SECRET_KEYS": "k" * 40, "ADDRESS_KEY": "a" * 40}
     home.run("migrate", **keys).succeeded()

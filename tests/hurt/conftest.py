@@ -15,7 +15,7 @@ def is_long() -> bool:
     return os.environ.get("BROADSHEET_FAULTS") == "long"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def hurt_machine() -> Iterator[Machine]:
     machine = Machine(sizes.chosen())
     try:
@@ -25,7 +25,7 @@ def hurt_machine() -> Iterator[Machine]:
         machine.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def all_readers(hurt_machine: Machine) -> Readers:
     hurt_machine.wire()
     return Readers(hurt_machine, issues.a_newsletter(hurt_machine, "monthly", 1000))

@@ -25,6 +25,7 @@ def test_when_nothing_is_hurt_every_act_is_done(readers: Readers) -> None:
     assert checked(answers) == []
 
 
+@pytest.mark.long
 def test_a_redis_that_is_killed_again_and_again_hurts_no_reader(hurt_machine: Machine, readers: Readers) -> None:
     rounds = [readers.ready() for _ in range(3)]
     answers = []
@@ -46,6 +47,7 @@ def test_a_frozen_redis_hurts_no_reader(hurt_machine: Machine, readers: Readers,
     assert checked(answers) == []
 
 
+@pytest.mark.long
 def test_a_redis_without_memory_hurts_no_reader(hurt_machine: Machine, readers: Readers) -> None:
     one = readers.ready()
     with hurt_machine.redis() as client:
@@ -90,6 +92,7 @@ def test_a_frozen_postgresql_keeps_no_reader_waiting_and_makes_no_page_lie(
     assert {one.status for one in answers if one.was_done} == {503}
 
 
+@pytest.mark.long
 def test_a_postgresql_that_freezes_in_the_middle_of_the_acts_makes_no_page_lie(
     hurt_machine: Machine, readers: Readers, is_long: bool
 ) -> None:
