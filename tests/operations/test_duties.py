@@ -174,7 +174,7 @@ def test_a_process_that_was_seen_and_is_silent_is_missed_and_one_that_ended_is_n
 def test_lines_about_a_batch_name_issue_batch_and_attempt_and_nothing_stays_bound(
     drain: Callable[..., int], sandbox: Sandbox, sql: Sql, caplog: pytest.LogCaptureFixture
 ) -> None:
-    issue = scheduled(3, drain)
+    issue, _ = scheduled(3, drain)
     drain()
     ((batch, attempt),) = sql("SELECT batch_id, id::text FROM attempts")
     (line,) = [one.getMessage() for one in caplog.records if "batch recorded" in one.getMessage()]
