@@ -45,27 +45,11 @@ class Running:
 @contextmanager
 def database(chosen: Settings) -> Iterator[Settings]:
     """This process wired to the servers, started if need be, and to a migrated database."""
-    with ExitStack() as stack:
-        if chosen.embedded:
-            _make_home(chosen.home)
-            servers = stack.enter_context(embedded.running(chosen.home))
-            chosen = chosen.connected(servers.database_url, servers.redis_url, servers.owner_url)
-        chosen = _like_running_up(chosen)
-        wiring.wire(chosen)
-        _check_database()
-        check_redis(chosen.redis_url)
-        _migrate(chosen)
+    with servers(chosen) as connected:
+        check_redis(connected.redis_url)
+        _migrate(connected)
         wiring.check_installation()
-        stack.callback(lambda: db.engine().dispose())
-        yield chosen
-
-
-def as_it_runs(chosen: Settings) -> Settings:
-    """These settings with the addresses of what runs now; without any where the embedded servers do not. Starts nothing. Raises
-    EmbeddedError where the home is another account's."""
-    if chosen.embedded and (servers := embedded.noted(chosen.home)):
-        chosen = chosen.connected(servers.database_url, servers.redis_url, servers.owner_url)
-    return _like_running_up(chosen)
+        yield connected
 
 
 @contextmanager
@@ -76,10 +60,19 @@ def servers(chosen: Settings) -> Iterator[Settings]:
             _make_home(chosen.home)
             found = stack.enter_context(embedded.running(chosen.home))
             chosen = chosen.connected(found.database_url, found.redis_url, found.owner_url)
+        chosen = _like_running_up(chosen)
         wiring.wire(chosen)
         _check_database()
         stack.callback(lambda: db.engine().dispose())
         yield chosen
+
+
+def as_it_runs(chosen: Settings) -> Settings:
+    """These settings with the addresses of what runs now; without any where the embedded servers do not. Starts nothing. Raises
+    EmbeddedError where the home is another account's."""
+    if chosen.embedded and (servers := embedded.noted(chosen.home)):
+        chosen = chosen.connected(servers.database_url, servers.redis_url, servers.owner_url)
+    return _like_running_up(chosen)
 
 
 def refuse_while_up(chosen: Settings) -> None:

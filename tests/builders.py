@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,3 +68,22 @@ def an_issue(newsletter_id: int, markdown: str = LETTER, **words: Any) -> int:
 
 def sha(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
+
+
+def accepted_mail(sql: Callable[..., list[Any]]) -> None:
+    """A mail that SendGrid accepted two hours ago."""
+    newsletter = a_newsletter()
+    sql(
+        "INSERT INTO issues (newsletter_id, subject, source, content_hash, audience_hash, sender_name, sender_address, tracking_policy, marker)"
+        " VALUES (%s, 'x', 'x', 'x', 'x', 'x', 'x', 'none', 'x')",
+        newsletter,
+    )
+    sql(
+        "INSERT INTO variants (issue_id, language, subject, preheader, html, text, tags) SELECT id, 'en', 'x', 'x', 'x', 'x', '[]' FROM issues"
+    )
+    sql("INSERT INTO cohorts (issue_id, variant_id, tracked) SELECT issue_id, id, false FROM variants")
+    sql("INSERT INTO batches (issue_id, cohort_id, size) SELECT issue_id, id, 1 FROM cohorts")
+    sql(
+        "INSERT INTO attempts (id, issue_id, batch_id, number, state, provider, readers, lease_until, claimed_at, recorded_at)"
+        " SELECT gen_random_uuid(), issue_id, id, 1, 'accepted', 'x', 1, now(), now(), now() - interval '2 hours' FROM batches"
+    )

@@ -25,7 +25,7 @@ key_option = click.option(
 )
 
 
-@command(root, example="broadsheet backup /backups --key-file /root/backup.key --keys /elsewhere/keys --keep 14")
+@command(root, example="broadsheet backup /backups --key-file backup.key --keys /elsewhere/keys --keep 14")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @key_option
 @click.option(
@@ -90,7 +90,7 @@ def _show_backup(made: Backup) -> None:
         say(f"{counted(made.removed, 'older backup')} deleted.")
 
 
-@command(root, example="broadsheet restore /backups/broadsheet-20260503T020000Z.backup --key-file /root/backup.key")
+@command(root, example="broadsheet restore /backups/broadsheet-20260503T020000Z.backup --key-file backup.key")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=False)
 @key_option
 @click.option("--replace", is_flag=True, help="Put a database that is in use aside for it.")

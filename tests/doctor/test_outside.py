@@ -11,10 +11,11 @@ import pytest
 from service.operations import checking
 from service.operations.diagnosing import Surroundings
 from service.settings import Settings
-from tests.builders import a_newsletter
+from tests.answering import Names, answering
+from tests.builders import a_newsletter, accepted_mail
 from tests.conftest import Sandbox, free_port
 from tests.doctor.certificates import Authority, serving
-from tests.doctor.looking import Names, answering, around, is_well, looked, told
+from tests.doctor.looking import around, is_well, looked, told
 
 Sql = Callable[..., list[Any]]
 SCOPES = "/v3/scopes"
@@ -201,27 +202,8 @@ def test_the_webhook(database: Settings, hook: dict[str, Any], keys: tuple[str, 
         told(looked("webhook", real(database, url, webhook_keys=keys)), "fault", text, remedy)
 
 
-def _mail_was_accepted(sql: Sql) -> None:
-    """Two hours ago, by SendGrid."""
-    newsletter = a_newsletter()
-    sql(
-        "INSERT INTO issues (newsletter_id, subject, source, content_hash, audience_hash, sender_name, sender_address, tracking_policy, marker)"
-        " VALUES (%s, 'x', 'x', 'x', 'x', 'x', 'x', 'none', 'x')",
-        newsletter,
-    )
-    sql(
-        "INSERT INTO variants (issue_id, language, subject, preheader, html, text, tags) SELECT id, 'en', 'x', 'x', 'x', 'x', '[]' FROM issues"
-    )
-    sql("INSERT INTO cohorts (issue_id, variant_id, tracked) SELECT issue_id, id, false FROM variants")
-    sql("INSERT INTO batches (issue_id, cohort_id, size) SELECT issue_id, id, 1 FROM cohorts")
-    sql(
-        "INSERT INTO attempts (id, issue_id, batch_id, number, state, provider, readers, lease_until, claimed_at, recorded_at)"
-        " SELECT gen_random_uuid(), issue_id, id, 1, 'accepted', 'x', 1, now(), now(), now() - interval '2 hours' FROM batches"
-    )
-
-
-def test_the_webhook_is_silent_though_mail_was_accepted(database: Settings, sql: Sql) -> None:
-    _mail_was_accepted(sql)
+def test_the_webhook_is_silent_thoughaccepted_mail(database: Settings, sql: Sql) -> None:
+    accepted_mail(sql)
     with answering({HOOKS: (200, {"webhooks": [HOOK]})}) as url:
         told(looked("webhook", real(database, url)), "fault", "no event has come since", "from outside")
         sql("SELECT make_payload_partition(current_date)")

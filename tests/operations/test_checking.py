@@ -1,19 +1,15 @@
 """What sending depends on outside of us, looked at: each way of being broken is told with what to do; a broken one comes to the
 owner's attention."""
 
-import json
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from service.clients.dns import NoSuchName
 from service.errors import Forbidden
 from service.operations import attention, checking
-from tests.builders import a_newsletter
+from tests.answering import Names, answering
+from tests.builders import a_newsletter, accepted_mail
 from tests.conftest import Sandbox
 from tests.team import actor_of, an_operator
 
@@ -24,41 +20,6 @@ GOOD_HOOK = {
     "url": "https://letters.firm.test/webhooks/sendgrid",
     "public_key": "the-key",
 } | dict.fromkeys(checking.EVENTS, True)
-
-
-class Names:
-    """Name servers that know these records only."""
-
-    def __init__(self, records: dict[tuple[str, str], list[str]]) -> None:
-        self._records = records
-
-    def records(self, name: str, kind: str) -> list[str]:
-        if (name, kind) not in self._records:
-            raise NoSuchName(name)
-        return self._records[name, kind]
-
-
-@contextmanager
-def sendgrid(answers: dict[str, tuple[int, Any]]) -> Iterator[str]:
-    """SendGrid's API with these answers, over HTTP."""
-
-    class Answers(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            status, body = answers.get(self.path.partition("?")[0], (404, {}))
-            self.send_response(status)
-            self.end_headers()
-            self.wfile.write(body if isinstance(body, bytes) else json.dumps(body).encode())
-
-        def log_message(self, *_: object) -> None:
-            return
-
-    server = HTTPServer(("127.0.0.1", 0), Answers)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 @pytest.fixture
@@ -87,7 +48,7 @@ def looked(name: str, **words: Any) -> tuple[str, str]:
     ],
 )
 def test_the_key(real: Change, answer: tuple[int, Any], outcome: str, told: str) -> None:
-    with sendgrid({"/v3/scopes": answer}) as url:
+    with answering({"/v3/scopes": answer}) as url:
         real(url)
         found, said = looked("sendgrid")
     assert (found, told in said) == (outcome, True), said
@@ -95,7 +56,7 @@ def test_the_key(real: Change, answer: tuple[int, Any], outcome: str, told: str)
 
 
 def test_nobody_there(real: Change) -> None:
-    with sendgrid({}) as url:
+    with answering({}) as url:
         pass
     real(url)
     assert looked("sendgrid")[0] == "unknown"
@@ -114,7 +75,7 @@ def test_nobody_there(real: Change) -> None:
     ],
 )
 def test_the_webhook(real: Change, hooks: list[dict[str, Any]], outcome: str, told: str) -> None:
-    with sendgrid({"/v3/user/webhooks/event/settings/all": (200, {"webhooks": hooks})}) as url:
+    with answering({"/v3/user/webhooks/event/settings/all": (200, {"webhooks": hooks})}) as url:
         real(url)
         found, said = looked("webhook")
     assert told in said
@@ -122,20 +83,8 @@ def test_the_webhook(real: Change, hooks: list[dict[str, Any]], outcome: str, to
 
 
 def test_events_that_do_not_come_are_a_problem(real: Change, sql: Sql) -> None:
-    newsletter = a_newsletter()
-    sql(
-        "INSERT INTO issues (newsletter_id, subject, source, content_hash, audience_hash, sender_name, sender_address, tracking_policy, marker) VALUES (%s, 'x', 'x', 'x', 'x', 'x', 'x', 'none', 'x')",
-        newsletter,
-    )
-    sql(
-        "INSERT INTO variants (issue_id, language, subject, preheader, html, text, tags) SELECT id, 'en', 'x', 'x', 'x', 'x', '[]' FROM issues"
-    )
-    sql("INSERT INTO cohorts (issue_id, variant_id, tracked) SELECT issue_id, id, false FROM variants")
-    sql("INSERT INTO batches (issue_id, cohort_id, size) SELECT issue_id, id, 1 FROM cohorts")
-    sql(
-        "INSERT INTO attempts (id, issue_id, batch_id, number, state, provider, readers, lease_until, claimed_at, recorded_at) SELECT gen_random_uuid(), issue_id, id, 1, 'accepted', 'x', 1, now(), now(), now() - interval '2 hours' FROM batches"
-    )
-    with sendgrid({"/v3/user/webhooks/event/settings/all": (200, {"webhooks": [GOOD_HOOK]})}) as url:
+    accepted_mail(sql)
+    with answering({"/v3/user/webhooks/event/settings/all": (200, {"webhooks": [GOOD_HOOK]})}) as url:
         real(url)
         assert looked("webhook")[0] == "problem"
         real(url, webhook_keys=())
@@ -178,7 +127,7 @@ KNOWN: list[Any] = [
 def test_a_senders_domain(real: Change, known: list[Any], lacking: Any, outcome: str, told: str) -> None:
     a_newsletter(sender_address=f"news@{DOMAIN}")
     names = Names({place: found for place, found in RIGHT.items() if place != lacking})
-    with sendgrid({"/v3/whitelabel/domains": (200, known)}) as url:
+    with answering({"/v3/whitelabel/domains": (200, known)}) as url:
         real(url)
         found, said = looked("domains", resolver=names)
     assert (found, told in said) == (outcome, True), said

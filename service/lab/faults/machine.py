@@ -226,34 +226,36 @@ class Machine:
         self, program: Sequence[str] = ("celery",), changed: Mapping[str, str] | None = None
     ) -> Iterator[None]:
         """A second worker for `sending`, outside of `up`. The first one does not listen meanwhile."""
-        log = self._outer / "another.log"
-        environment = environment_of(self.settings) | dict(changed or {})
-        command = [sys.executable, "-m", *program, "--app", "tasks", "worker", "--queues", "sending"]
-        flags = ["--concurrency", "2", "--hostname", "another@%h", "--without-gossip", "--without-mingle", "-l", "INFO"]
+        flags = ["--concurrency", "2", "--hostname", "another@%h", "--without-gossip", "--without-mingle"]
         self._control("cancel_consumer")
-        with log.open("wb") as output:
-            worker, lifeline = _tied([*command, *flags], environment, output)
         try:
-            wait_until(lambda: b" ready." in log.read_bytes(), self.size.patience, "the second worker", 0.2)
-            yield
+            with self._beside(program, ["worker", "--queues", "sending", *flags], changed or {}):
+                yield
         finally:
-            with suppress(ProcessLookupError):
-                os.killpg(worker.pid, signal.SIGKILL)
-            worker.wait()
-            os.close(lifeline)
             self._control("add_consumer")
 
     @contextmanager
     def another_process(self, *arguments: str) -> Iterator[None]:
         """One more of Celery's processes, outside of `up` and like its own."""
-        name = arguments[0]
-        log = self._outer / f"another-{name}.log"
-        command = [sys.executable, "-m", program.__name__, "celery", "--app", "tasks", *arguments, "-l", "INFO"]
-        with log.open("wb") as output:
-            process, lifeline = _tied(command, environment_of(self.settings), output)
+        with self._beside([program.__name__, "celery"], arguments, {}):
+            yield
+
+    @contextmanager
+    def _beside(self, modules: Sequence[str], arguments: Sequence[str], changed: Mapping[str, str]) -> Iterator[None]:
+        log = self._outer / "another.log"
+        command = [sys.executable, "-m", *modules, "--app", "tasks", *arguments, "-l", "INFO"]
+        with log.open("ab") as output:
+            before = output.tell()
+            process, lifeline = _tied(command, environment_of(self.settings) | dict(changed), output)
         try:
             # Beat says nothing when it begins.
-            wait_until(lambda: name == "beat" or b" ready." in log.read_bytes(), self.size.patience, name, 0.2)
+            speaks = arguments[0] != "beat"
+            wait_until(
+                lambda: not speaks or b" ready." in log.read_bytes()[before:],
+                self.size.patience,
+                f"another {arguments[0]}",
+                0.2,
+            )
             yield
         finally:
             with suppress(ProcessLookupError):
