@@ -43,6 +43,8 @@ def claims_what_was_claimed() -> None:
 def posts_without_arming() -> None:
     """R2: the request leaves before anything says that it may have left, so that a dead process looks as if it never had."""
     sending._armed_body = lambda claim: sendgrid.encode(build(claim.content, claim.readers, claim.attempt_id))
+    # The file of epochs would name an attempt that the database does not know as armed: that is a guard of its own.
+    sending._noted = lambda claim: True
     finish = sending._finish
 
     def armed_afterwards(claim: Any, verdict: Verdict, *, armed: bool) -> None:
