@@ -104,7 +104,6 @@ def database(installation: Settings, bells: list[tuple[str, tuple[int, ...]]]) -
         shutil.rmtree(installation.home / evidence, ignore_errors=True)
     # Libraries' and our own lines go to pytest's capture, where the whole run is searched for addresses.
     logging.getLogger().handlers[:] = []
-    wiring.check_installation()
     queue.use(lambda name, arguments: bells.append((name, arguments)))
     yield installation
     db.engine().dispose()
@@ -130,6 +129,7 @@ def empty() -> None:
         connection.exec_driver_sql("INSERT INTO installation (id) VALUES (1)")
         connection.exec_driver_sql("SET session_replication_role = origin")
         connection.commit()
+    wiring.check_installation()  # a new database; else it would be taken for one that was restored
 
 
 @pytest.fixture
