@@ -5,7 +5,7 @@ import re
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -23,6 +23,11 @@ FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:132.0) Gecko/20100101 Firefox/132.
 class _Stay(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_: Any) -> None:
         return None
+
+
+def telling(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers of an answer by which two answers could be told apart: without those that differ in every answer."""
+    return {name: value for name, value in headers.items() if name not in ("Date", "X-Request-ID", "Set-Cookie")}
 
 
 class Visitor:
