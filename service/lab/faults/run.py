@@ -88,7 +88,7 @@ class Outcome:
     seconds: float
     recovered: float
     kills: int
-    readers: int
+    candidates: int
     accepted: int
     in_review: int
     decided_sent: int
@@ -136,11 +136,11 @@ def settle(run: Run, started: float) -> Outcome:
         ledger = patiently(sending.show)["ledger"]
         if not ledger["closed"]:
             found.append(f"I2: the ledger does not close: {ledger}")
-        totals["readers"] += ledger["candidates"]
+        totals["candidates"] += ledger["candidates"]
         totals["accepted"] += ledger["accepted"]
     return Outcome(
         seconds=round(time.monotonic() - started, 1), recovered=round(recovered, 1), kills=run.kills,
-        readers=totals["readers"], accepted=totals["accepted"], in_review=totals["in_review"],
+        candidates=totals["candidates"], accepted=totals["accepted"], in_review=totals["in_review"],
         decided_sent=totals["sent"], decided_not_sent=totals["not_sent"], resumed=totals["resumed"],
         faults=list(dict.fromkeys(found)), notes=run.notes,
     )  # fmt: skip

@@ -158,7 +158,7 @@ def table(chosen: Sequence[str], runs: Sequence[dict[str, Any]]) -> list[dict[st
                 "what": FAULTS[name][0],
                 "runs": len(own),
                 "kills": sum(one["kills"] for one in own),
-                "readers": sum(one["readers"] for one in own if not one["faults"]),
+                "readers": sum(one["candidates"] for one in own if not one["faults"]),
                 **counted,
                 "broken_off": sum(any(words.startswith(LOST) for words in one["faults"]) for one in own),
                 "in_review": sum(one["in_review"] for one in own),
