@@ -146,6 +146,15 @@ def stormed(run: Run) -> None:
     sending.erased = told.erased
 
 
+def leave_in_turn(sending: Sending, rows: Sequence[tuple[str, int]]) -> None:
+    """A third of the readers leave, a third are suppressed, a third erased."""
+    told, signer, third = _Told(sending), Signer(Purpose.LEAVE), len(rows) // 3
+    told.each(rows[:third], lambda one: sending.machine.leave(signer.sign(one[1])) == 200)
+    told.each(rows[third : 2 * third], _suppress)
+    told.each(rows[2 * third :], _erase)
+    sending.erased = told.erased
+
+
 class _Told:
     """When each was told, by the database's clock, that it is done."""
 

@@ -1,9 +1,12 @@
 """F13: each guard taken away in turn, and what it guards against provoked. The checker must notice, or all its green runs would
 prove nothing."""
 
+import gzip
+import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 
 from service.lab.faults import events, points
 from service.lab.faults.issues import Sending
@@ -85,6 +88,45 @@ def _a_reader_is_put_in_twice(run: Run) -> None:
     )
 
 
+def _a_copy_is_planted(run: Run) -> None:
+    """On the sandbox's disk, as if a request had been taken twice."""
+    sending = _sent(run)
+    with _disk(run) as disk:
+        (seq,) = disk.execute(_LAST_OF, (f'%"i-{sending.issue}"%',)).fetchone()
+        disk.execute(
+            """INSERT INTO request (id, at, due, subject, recipients, generated)
+               SELECT id || '-again', at, due, subject, recipients, 1 FROM request WHERE seq = ?""",
+            (seq,),
+        )
+        disk.execute(
+            "INSERT INTO body SELECT (SELECT max(seq) FROM request), gzipped FROM body WHERE request = ?", (seq,)
+        )
+
+
+def _a_miss_is_planted(run: Run) -> None:
+    """On the sandbox's disk, as if a request had never come."""
+    sending = _sent(run)
+    with _disk(run) as disk:
+        disk.execute(f"DELETE FROM body WHERE request = ({_LAST_OF})", (f'%"i-{sending.issue}"%',))
+
+
+def _sent(run: Run) -> Sending:
+    run.script(events=QUIET)
+    sending = run.send()
+    sending.wait_until_sent()
+    return sending
+
+
+@contextmanager
+def _disk(run: Run) -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(run.machine.home / "sandbox" / "sandbox.sqlite3", timeout=60)) as disk:
+        disk.create_function("gunzip", 1, lambda packed: gzip.decompress(packed).decode())
+        with disk:
+            yield disk
+
+
+_LAST_OF = "SELECT max(request) FROM body WHERE gunzip(gzipped) LIKE ?"
+
 GUARDS: dict[str, tuple[Callable[[Run], None], str]] = {
     "R2": (_a_process_dies_with_the_answer, "I1"),
     "R3": (_bells_ring_again, "I1"),
@@ -93,10 +135,12 @@ GUARDS: dict[str, tuple[Callable[[Run], None], str]] = {
     "consent": (_readers_leave, "I3"),
     "dedupe": (_events_come_twice, "I8"),
     "unique-index": (_a_reader_is_put_in_twice, "I1"),
+    "planted-copy": (_a_copy_is_planted, "I1"),
+    "planted-miss": (_a_miss_is_planted, "I4"),
 }
 """What is provoked, and the invariant that the checker must name."""
-IN_THE_DATABASE = ("unique-index",)
-"""Guards that the provocation itself takes away."""
+BY_HAND = ("unique-index", "planted-copy", "planted-miss")
+"""What the provocation itself takes away, or puts in."""
 
 
 def is_noticed(run: Run, guard: str) -> list[str]:

@@ -39,7 +39,7 @@ def a_newsletter(machine: Machine, slug: str, number: int) -> int:
 class Sending:
     """One issue on its way."""
 
-    def __init__(self, machine: Machine, newsletter: int) -> None:
+    def __init__(self, machine: Machine, newsletter: int, *, at: datetime | None = None) -> None:
         self.machine = machine
         title = f"of {time.time_ns()}"
         source = Source(LETTER.format(title=title), Path("/nonexistent"))
@@ -56,7 +56,7 @@ class Sending:
         self.erased: set[str] = set()
         self.checks: list[Callable[[checking.Books], Iterable[str]]] = []
         """What else must hold, each in words that begin as the checker's do."""
-        scheduling.schedule(self.issue, actor="test")
+        scheduling.schedule(self.issue, at=at, actor="test")
 
     def count(self, *states: str) -> int:
         """Batches in any of the states."""

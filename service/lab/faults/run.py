@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, TypeVar
 
 import psycopg
@@ -49,9 +50,9 @@ class Run:
         events = {"enabled": self.rng.random() < 0.5, "delay_ms": 150, **QUIET_EVENTS, **words.pop("events", {})}
         self.machine.script(events=events, **words)
 
-    def send(self, newsletter: int | None = None) -> Sending:
-        """Send an issue to all readers of the newsletter."""
-        self.issues.append(Sending(self.machine, newsletter or self.newsletter))
+    def send(self, newsletter: int | None = None, *, at: datetime | None = None) -> Sending:
+        """Send an issue to all readers of the newsletter, at once or later."""
+        self.issues.append(Sending(self.machine, newsletter or self.newsletter, at=at))
         return self.issues[-1]
 
     def number(self) -> int:

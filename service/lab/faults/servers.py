@@ -131,6 +131,7 @@ class StockServers:
             for role in ("broadsheet", "owner"):
                 connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{_PASSWORD}'".encode())
             connection.execute("GRANT pg_signal_backend TO owner")
+            connection.execute("ALTER ROLE owner CREATEDB")  # to try out and restore backups
             connection.execute("CREATE DATABASE broadsheet OWNER owner")
 
     def connected(self, chosen: Settings) -> Settings:

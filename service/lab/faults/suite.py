@@ -11,7 +11,7 @@ from typing import Any
 
 from service.errors import BroadsheetError
 from service.lab import bench
-from service.lab.faults import answers, clocks, crowds, events, guards, issues, killing, servers_hurt, sizes
+from service.lab.faults import answers, clocks, crowds, events, guards, issues, killing, restored, servers_hurt, sizes
 from service.lab.faults.machine import Machine
 from service.lab.faults.run import Outcome, Run, settle
 
@@ -29,6 +29,7 @@ FAULTS: dict[str, tuple[str, Callable[[Run], None], int]] = {
     "F9": ("two clocks, more workers, buttons pressed twice", crowds.pulled_about, 30),
     "F10": ("readers leave, are imported and erased meanwhile", crowds.stormed, 30),
     "F11": ("a migration, and every process restarted in order", killing.restarted_in_order, 5),
+    "F12": ("yesterday's backup put back", restored.put_back, 5),
     GUARDED: ("each guard taken away in turn: is it noticed?", lambda _: None, len(guards.GUARDS)),
 }
 """By its number: what it is, what does it, and how many seeds a whole suite runs."""
@@ -85,7 +86,7 @@ def _without_guards(
     for name, seed in todo:
         guard = list(guards.GUARDS)[seed]
         started = time.monotonic()
-        without = "" if guard in guards.IN_THE_DATABASE else guard
+        without = "" if guard in guards.BY_HAND else guard
         with prepared(readers, stock, without) as (machine, newsletter, form):
             one = Run(machine, newsletter, seed, form, notes={"without": guard})
             try:
