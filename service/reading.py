@@ -1,5 +1,6 @@
 """Reads settings from the environment, one variable at a time, and collects what is wrong with them."""
 
+import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -46,6 +47,15 @@ class Reader:
             return int(text)
         self.fault(name, f"must be a whole number from {low} to {high}.")
         return default
+
+    def address(self, name: str, default: str) -> str:
+        """An address of this machine, by number."""
+        given = self.text(name, default)
+        try:
+            return str(ipaddress.ip_address(given))
+        except ValueError:
+            self.fault(name, "must be an IP address of this machine, without a port.")
+            return default
 
     def choice(self, name: str, default: str, choices: tuple[str, ...]) -> str:
         text = self.text(name, default).lower()

@@ -41,6 +41,7 @@ class Settings:
     redis_url: str
     embedded: bool
     public_url: str
+    listen: str
     port: int
     trusted_proxies: int
     secret_keys: tuple[str, ...]
@@ -109,6 +110,7 @@ class Settings:
             "DATABASE_URL": self.database_url,
             "REDIS_URL": self.redis_url,
             "PUBLIC_URL": self.public_url,
+            "LISTEN": self.listen,
             "PORT": str(self.port),
             "TRUSTED_PROXIES": str(self.trusted_proxies),
             "SECRET_KEYS": ",".join(self.secret_keys),
@@ -175,6 +177,7 @@ def _read(read: Reader) -> tuple[Settings, list[str]]:
         redis_url=redis_url,
         embedded=embedded,
         public_url=_public_url(read, sandbox, port),
+        listen=read.address("LISTEN", "127.0.0.1"),
         port=port,
         trusted_proxies=read.number("TRUSTED_PROXIES", 0, 0, 9),
         secret_keys=read.keys("SECRET_KEYS"),

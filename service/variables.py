@@ -52,7 +52,13 @@ VARIABLES = (
         "https://news.example.com",
         "loopback, in the sandbox only",
     ),
-    Variable("PORT", "Port of the web process, on loopback.", "8000", "8000"),
+    Variable("PORT", "Port of the web process.", "8000", "8000"),
+    Variable(
+        "LISTEN",
+        "Address that the web process listens on. Anything but loopback only where nobody but your reverse proxy can reach it: in a container, or on a platform that routes to it.",
+        "0.0.0.0",  # noqa: S104 - what a container needs
+        "127.0.0.1",
+    ),
     Variable("TRUSTED_PROXIES", "How many reverse proxies stand in front and set `X-Forwarded-*`.", "1", "0"),
     Variable(
         "SECRET_KEYS",

@@ -97,6 +97,8 @@ BAD = (
     ("PORT", "8000.5"),
     ("PORT", "²"),
     ("PORT", "9" * 5000),
+    ("LISTEN", "localhost"),
+    ("LISTEN", "0.0.0.0:8000"),
     ("TRUSTED_PROXIES", "-1"),
     ("TRUSTED_PROXIES", "10"),
     ("SECRET_KEYS", "canary"),

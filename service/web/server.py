@@ -6,7 +6,8 @@ from typing import Any
 from service import db
 from service.web import asking
 
-bind = f"127.0.0.1:{os.environ.get('PORT', '8000')}"
+_address = os.environ.get("LISTEN", "127.0.0.1")
+bind = f"{f'[{_address}]' if ':' in _address else _address}:{os.environ.get('PORT', '8000')}"
 workers = 2
 threads = 8
 worker_class = "gthread"
