@@ -27,6 +27,7 @@ from service.cli import (  # noqa: F401 - each registers its commands
     preview,
     render,
     retention,
+    run,
     secret,
     send,
     status,
