@@ -112,7 +112,7 @@ def parts(database: Settings) -> Iterator[str]:
         return frame.page("components.html", words=WORDS.get(frame.language(), WORDS["en"]), day=DAY)
 
     server = make_server("127.0.0.1", database.port, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     yield f"{database.public_url}/parts"
     server.shutdown()

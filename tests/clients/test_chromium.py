@@ -79,7 +79,7 @@ def asked() -> Iterator[tuple[str, list[str]]]:
             return None
 
     server = http.server.HTTPServer(("127.0.0.1", 0), Server)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}", paths
     server.shutdown()

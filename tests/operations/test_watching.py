@@ -194,7 +194,7 @@ def hook(other_settings: Change) -> Iterator[dict[str, Any]]:
             return
 
     server = HTTPServer(("127.0.0.1", 0), Taking)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     other_settings(alarm_webhook_url=f"http://127.0.0.1:{server.server_port}/alarms?a=1", alarm_webhook_secret=SECRET)
     yield told
     server.shutdown()

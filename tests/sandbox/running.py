@@ -137,7 +137,7 @@ class Receiver:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}/webhooks/sendgrid"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     def events(self, address: str = "") -> list[dict[str, Any]]:
         found = [event for _, raw in list(self.posts) for event in orjson.loads(raw)]

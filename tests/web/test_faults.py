@@ -54,7 +54,7 @@ def odd(database: Settings) -> Iterator[str]:
     logging.getLogger().handlers[:] = []
     _odd(app)
     server = make_server("127.0.0.1", database.port, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     yield database.public_url
     server.shutdown()

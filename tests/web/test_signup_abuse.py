@@ -216,7 +216,7 @@ def behind_a_proxy(database: Settings) -> Iterator[str]:
     queue.use(collect)
     logging.getLogger().handlers[:] = []
     server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
