@@ -45,6 +45,7 @@ def _get(url: str) -> tuple[int, str]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
+@pytest.mark.long
 def test_real_workers_show_that_they_live_and_a_frozen_one_is_missed(cli_home: Path, up: Sandbox) -> None:
     ports = running.running_up(cli_home)
     assert ports

@@ -137,11 +137,12 @@ def test_metrics_are_in_prometheus_format(alive: str) -> None:
         'broadsheet_http_request_seconds_bucket{endpoint="status.healthz",le="+Inf"} 3',
         'broadsheet_open_deliveries{state="unknown"} 0',
         'broadsheet_breaker{state="closed"} 1',
-        'broadsheet_queue_length{queue="mail"} 0',
         'broadsheet_duty_late{duty="watch"} 0',
         "broadsheet_database_up 1",
     ):
         assert line in text.splitlines()
+    # Another test's bells may wait there.
+    assert re.search(r'^broadsheet_queue_length\{queue="mail"\} \d+$', text, re.MULTILINE)
     assert "@readers" not in text
 
 

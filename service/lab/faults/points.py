@@ -17,7 +17,7 @@ from service.operations import preparing, sending, sweeping, tracking
 SENDING = ("after_claim", "after_arm", "mid_request", "after_202_before_commit", "after_commit")
 PREPARING = ("after_snapshot_page", "after_prepared")
 OTHERS = ("in_reaper", "in_resolver", "in_hook_store", "in_hook_parse")
-POINTS = (*PREPARING, *SENDING, *OTHERS)
+POINTS = (*SENDING, *OTHERS, *PREPARING)
 PUBLISHING = "before_publish"
 """Between a commit and its bells; in web processes only."""
 
