@@ -123,6 +123,10 @@ def _check_text(raw: BinaryIO, codec: str, asked: str | None, path: Path) -> byt
             lines, returns = lines + chunk.count(b"\n", 0, good), returns + chunk.count(b"\r", 0, good)
             place = f"byte {start - pending + error.start:,} (line {(lines or returns) + 1:,})"
             raise Invalid(_not_text(path, asked, place)) from None
+        except UnicodeError:  # the codec's own word that the mark is missing by which it tells the order of bytes
+            raise Invalid(
+                f"{path} is not {asked} with a byte-order mark at its start. Give utf-16-le, utf-16-be or whatever it was saved in, or save it as UTF-8."
+            ) from None
         if not chunk:
             break
         start, lines, returns = start + len(chunk), lines + chunk.count(b"\n"), returns + chunk.count(b"\r")

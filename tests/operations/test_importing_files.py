@@ -142,6 +142,8 @@ def test_an_encoding_that_does_not_fit_or_does_not_exist_is_refused(files: Files
         assert "no encoding of text" in files.refusal(text, encoding=name)
     assert "is not ascii" in files.refusal("email,first_name\nann@x.test,Zoë\n", encoding="ascii")
     assert "not UTF-8" in files.refusal(text.encode("utf-16"))
+    for name in ("utf-16", "utf-32"):
+        assert "byte-order mark" in files.refusal(text.encode(f"{name}-le"), encoding=name)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Everything that can happen to an issue, in any order, against the real database: the sums always agree with the rows, what
 the provider took is never doubted, and nobody gets two copies or one after leaving. Events come in by the real ingest."""
 
+import tempfile
 import time
 import zlib
 from contextlib import suppress
@@ -23,9 +24,11 @@ from hypothesis.stateful import (
 from service import queue
 from service.db import transaction
 from service.domain.outcomes import Answer, Verdict
-from service.errors import Conflict
+from service.errors import Conflict, NotFound
 from service.operations import (
     authoring,
+    erasing,
+    importing,
     leaving,
     preparing,
     reporting,
@@ -68,7 +71,7 @@ class Sending(RuleBasedStateMachine):
     def begin(self, tracked: int, kinds: list[int]) -> None:
         empty()
         queue.use(lambda name, arguments: None)
-        newsletter = a_newsletter()
+        self.newsletter = newsletter = a_newsletter()
         everybody = people(READERS)
         self.subscriptions = readers(newsletter, everybody[:tracked], tracking="agreed") if tracked else []
         self.subscriptions += readers(newsletter, everybody[tracked:]) if tracked < READERS else []
@@ -174,6 +177,27 @@ class Sending(RuleBasedStateMachine):
     def be_suppressed(self, which: int) -> None:
         suppressing.suppress_addresses([people(READERS)[which]], reason="test", actor="test")
         self.gone.add(self.subscriptions[which])
+
+    @rule(which=st.integers(0, READERS - 1))
+    def be_erased(self, which: int) -> None:
+        with suppress(NotFound):  # whom an act before this one has erased
+            erasing.erase_address(people(READERS)[which], reason="test", actor="test")
+        self.gone.add(self.subscriptions[which])
+
+    @rule(first=st.integers(0, READERS - 1), new=st.integers(0, 9))
+    def be_imported(self, first: int, new: int) -> None:
+        """Readers of the issue, whatever they have done since, and somebody new, who is not among its candidates."""
+        addresses = [*people(READERS)[first:], f"new{new}@readers.example"]
+        with tempfile.NamedTemporaryFile("w", suffix=".csv") as file:
+            file.write("\n".join(["email", *addresses]))
+            file.flush()
+            importing.import_subscribers(Path(file.name), newsletter_id=self.newsletter, consent="at the fair")
+        with transaction() as tx:
+            back = tx.execute(
+                "SELECT id FROM subscriptions WHERE state = 'active' AND id = ANY(:gone) AND NOT EXISTS (SELECT 1 FROM suppressions p JOIN subscribers s ON s.email_key = p.email_key WHERE s.id = subscriber_id)",
+                gone=list(self.gone),
+            ).all()
+        assert back == [], "nobody who left, was suppressed or erased comes back by an import"
 
     @rule(which=st.integers(0, READERS - 1))
     def withdraw_tracking(self, which: int) -> None:
