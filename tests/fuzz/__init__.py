@@ -1,0 +1,1 @@
+"""Bytes of any kind, at every place where a stranger's bytes are read."""
