@@ -150,6 +150,8 @@ def _date(value: str, form: str, write: DateWriter) -> str:
 
 def _clean(value: str) -> str:
     """One line of visible text. Direction overrides go too: a name must not turn the rest of a subject around."""
+    if value.isascii() and value.isprintable():
+        return " ".join(value.split())
     kept = (
         " " if unicodedata.category(letter) in ("Cc", "Zl", "Zp") else letter
         for letter in value
