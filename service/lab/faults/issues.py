@@ -75,13 +75,17 @@ class Sending:
 
     def hurry(self, dead_before: datetime | None = None) -> None:
         """Age what a fault left behind, unless the size has patience: bells that nobody will answer, and the leases of who
-        had claimed `dead_before` this moment of the database's clock."""
+        had claimed, or was at a duty, `dead_before` this moment of the database's clock."""
         if not self.machine.size.hurry:
             return
         self.machine.sql(
             """UPDATE attempts SET lease_until = clock_timestamp() - interval '1 second'
                WHERE issue_id = %s AND state IN ('claimed', 'sending') AND claimed_at < %s""",
             self.issue,
+            dead_before,
+        )
+        self.machine.sql(
+            "UPDATE duties SET lease_until = clock_timestamp() WHERE lease_until > clock_timestamp() AND started_at < %s",
             dead_before,
         )
         self.machine.sql(
