@@ -36,6 +36,8 @@ class Reader:
                 if not value:
                     # Taken as not set, it could start the service on embedded servers, sending to nobody.
                     self.problems.append(f"{name}_FILE names an empty file. Write the value into it.")
+        if "CHANGE-ME" in value:
+            self.fault(name, "still says CHANGE-ME, as the example of all settings does.")
         if any("\ud800" <= character <= "\udfff" for character in value):
             self.fault(name, "is not UTF-8.")
             value = value.encode(errors="replace").decode()

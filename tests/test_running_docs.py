@@ -60,15 +60,20 @@ def test_every_command_of_the_units_and_containers_exists() -> None:
     assert set(called) <= known
 
 
-def test_the_example_of_settings_is_refused_until_it_is_filled_in() -> None:
-    assert EXAMPLE.keys() <= {variable.name for variable in VARIABLES}
-    with pytest.raises(Invalid):
-        settings.load(EXAMPLE)
-    examples = {variable.name: variable.example for variable in VARIABLES} | {"SENDGRID_WEBHOOK_KEYS": P256}
-    filled = {name: examples[name] if "CHANGE-ME" in value else value for name, value in EXAMPLE.items()}
-    found = settings.load(filled)
+EXAMPLES = {variable.name: variable.example for variable in VARIABLES} | {"SENDGRID_WEBHOOK_KEYS": P256}
+FILLED = {name: EXAMPLES[name] if "CHANGE-ME" in value else value for name, value in EXAMPLE.items()}
+
+
+def test_the_example_of_settings_is_taken_when_it_is_filled_in() -> None:
+    found = settings.load(FILLED)
     assert not found.embedded
     assert not found.sandbox
+
+
+@pytest.mark.parametrize("name", [name for name, value in EXAMPLE.items() if "CHANGE-ME" in value])
+def test_the_example_of_settings_is_refused_until_all_of_it_is_filled_in(name: str) -> None:
+    with pytest.raises(Invalid, match=f"{name} still says CHANGE-ME"):
+        settings.load({**FILLED, name: EXAMPLE[name]})
 
 
 def test_every_process_has_a_container_and_only_the_proxy_can_be_reached() -> None:
@@ -103,6 +108,11 @@ def test_images_are_of_named_versions_and_ours_runs_without_rights() -> None:
     assert all((ROOT / name).exists() for name in copied), copied
     ignored = (FOLDER / "Containerfile.dockerignore").read_text().splitlines()
     assert {line[1:] for line in ignored if line.startswith("!")} == copied
+    # What is filled in lies beside the example: it must not get into an image, nor into anybody's repository.
+    for file in (ignored, (ROOT / ".gitignore").read_text().splitlines()):
+        assert file.index("docs/running/broadsheet.env") > max(
+            (n for n, line in enumerate(file) if line.startswith("!")), default=-1
+        )
 
 
 def test_the_roles_are_those_of_the_example() -> None:
