@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from service.operations import workers
+from service.operations import epochs, workers
 
 EVERY = 15.0
 """Seconds."""
@@ -36,10 +36,11 @@ class Heart:
         while True:
             if self._is_well():
                 self._try(lambda: workers.seen(self._name, kind=self._kind, queues=self._queues))
+                self._try(epochs.keep)  # every machine's file knows what it has seen, whatever runs there
             if self._stop.wait(EVERY):
                 return
 
-    def _try(self, work: Callable[[], None]) -> None:
+    def _try(self, work: Callable[[], object]) -> None:
         try:
             work()
         except Exception as error:  # a database that is away comes back; the heart must not die of it

@@ -18,13 +18,17 @@ log = structlog.get_logger(__name__)
 
 _STEP = 1000
 _LEFT = """
-    SELECT s.email_key, n.newsletter_id FROM subscriptions n JOIN subscribers s ON s.id = n.subscriber_id
+    SELECT s.email_key, n.newsletter_id, s.id FROM subscriptions n JOIN subscribers s ON s.id = n.subscriber_id
     WHERE n.state = 'unsubscribed'
 """
-_SUPPRESSED = "SELECT email_key, kind FROM suppressions WHERE lifted_at IS NULL"
+_SUPPRESSED = """
+    SELECT p.email_key, p.kind, s.id FROM suppressions p LEFT JOIN subscribers s ON s.email_key = p.email_key WHERE p.lifted_at IS NULL
+"""
+# By the number too, which is the same in a database that grew from the backup: who changed their address and left is known by
+# another key now.
 _THEIRS = """
-    SELECT n.id FROM unnest(CAST(:keys AS bytea[]), CAST(:newsletters AS bigint[])) AS x (key, newsletter)
-    JOIN subscribers s ON s.email_key = x.key JOIN subscriptions n ON n.subscriber_id = s.id AND n.newsletter_id = x.newsletter
+    SELECT DISTINCT n.id FROM unnest(CAST(:keys AS bytea[]), CAST(:newsletters AS bigint[]), CAST(:ids AS bigint[])) AS x (key, newsletter, id)
+    JOIN subscribers s ON s.email_key = x.key OR s.id = x.id JOIN subscriptions n ON n.subscriber_id = s.id AND n.newsletter_id = x.newsletter
     WHERE n.state <> 'unsubscribed' ORDER BY n.id
 """
 
@@ -66,7 +70,10 @@ def _end(rows: list[Any]) -> int:
     with transaction() as tx:
         ids = list(
             tx.execute(
-                _THEIRS, keys=[bytes(row[0]) for row in rows], newsletters=[int(row[1]) for row in rows]
+                _THEIRS,
+                keys=[bytes(row[0]) for row in rows],
+                newsletters=[int(row[1]) for row in rows],
+                ids=[int(row[2]) for row in rows],
             ).scalars()
         )
         return sum(withdraw(tx, subscription_id, method="restore") for subscription_id in ids)
@@ -74,6 +81,15 @@ def _end(rows: list[Any]) -> int:
 
 def _suppress(rows: list[Any]) -> int:
     with transaction() as tx:
+        before = {
+            row.id: bytes(row.email_key)
+            for row in tx.execute(
+                "SELECT id, email_key FROM subscribers WHERE id = ANY(:ids)",
+                ids=[number for _, _, number in rows if number is not None],
+            )
+        }
+        found = {(key, kind) for now, kind, number in rows for key in (bytes(now), before.get(number)) if key}
         return sum(
-            suppress(tx, bytes(key), kind=kind, source="carried over when a backup was restored") for key, kind in rows
+            suppress(tx, key, kind=kind, source="carried over when a backup was restored")
+            for key, kind in sorted(found)
         )

@@ -44,6 +44,8 @@ _SETTLE = (
     "UPDATE team_mails SET state = 'failed', reason = 'it waited in a database that was restored' WHERE state = 'pending'",
     "UPDATE signups SET state = 'limited' WHERE state = 'pending'",
     "UPDATE link_requests SET answered_at = clock_timestamp() WHERE answered_at IS NULL",
+    # Whoever was signed out or dismissed since would be in again.
+    "UPDATE operator_sessions SET ended_at = clock_timestamp() WHERE ended_at IS NULL",
 )
 
 
@@ -120,8 +122,9 @@ def keep() -> Standing | None:
         with transaction() as tx:
             alarms.open_alarm(tx, ALARM, SUBJECT, str(error))
         return None
-    if marked is not None:
-        epoch.remember(found.installation, marked.mark, _moment(marked.marked_at))
+    if found.standing is Standing.SAME:
+        newest = marked or found  # another machine may have been the one that marked this minute
+        epoch.remember(found.installation, newest.mark, _moment(newest.marked_at))
     return found.standing
 
 

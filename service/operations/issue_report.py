@@ -16,7 +16,6 @@ from service.operations.requests import Content, Reader, build, content_of, subs
 from service.operations.sending import READERS_OF_BATCH
 from service.rendering.mime import Mail, raw
 from service.settings import current
-from service.tokens import Purpose, Signer
 
 _REASONS = "SELECT reason, count(*) AS n FROM leave_reasons WHERE issue_id = :issue GROUP BY reason ORDER BY n DESC"
 _READERS = """
@@ -105,8 +104,9 @@ def copy_of(issue_id: int, delivery_id: int, *, actor: str) -> dict[str, Any]:
 
 
 def _mail(content: Content, row: dict[str, Any]) -> bytes:
-    """The reader's own copy, from what was frozen."""
-    leave_url = f"{current().public_url}/u/{Signer(Purpose.LEAVE).sign(row['subscription_id'])}"
+    """The reader's own copy, from what was frozen; but for the leave link, which is theirs alone: whoever looks at the copy must not
+    be able to leave in their name. That all was sent so is proven by the request's hash."""
+    leave_url = f"{current().public_url}/u/preview"
     values = substitutions(content, row["values"], leave_url)
 
     def filled(part: str) -> str:

@@ -5,17 +5,18 @@ from dataclasses import replace
 from typing import Any
 
 from service.clients import sendgrid
-from service.db import transaction
+from service.db import Transaction, transaction
 from service.domain.addresses import AddressError, normalise
 from service.domain.outcomes import Answer
 from service.domain.permissions import Permission
 from service.errors import Conflict, Invalid, RetryLater
-from service.operations import editing, preflighting, previewing
+from service.operations import editing, epochs, preflighting, previewing
 from service.operations.auditing import audit
 from service.operations.preflighting import Report
 from service.operations.previewing import Preview
 from service.rendering.mime import Mail
 from service.settings import current
+from service.tokens import email_key
 
 MOST_TESTS = 5
 TESTS_AN_HOUR = 60
@@ -56,6 +57,7 @@ def send_test(issue_id: int, addresses: list[str], *, actor: str, variant: str |
     to = _checked(addresses)
     mail = look(issue_id, actor=actor, variant=variant).mail
     with transaction() as tx:
+        _refuse_unless_may(tx, to)
         tx.execute("UPDATE installation SET kind = :kind WHERE kind IS NULL", kind=current().kind)
         sent = tx.execute(
             """SELECT coalesce(sum((details->>'mails')::int), 0) FROM audit_entries
@@ -71,6 +73,21 @@ def send_test(issue_id: int, addresses: list[str], *, actor: str, variant: str |
             f"SendGrid did not take the test ({verdict.reason}). Nothing of the issue is affected; try again."
         )
     return len(to)
+
+
+def _refuse_unless_may(tx: Transaction, to: list[str]) -> None:
+    """Whoever asked not to be written to gets no test either, and while all is stopped nothing leaves. One at a time, for the hour's
+    limit."""
+    epochs.refuse_if_restored(tx)
+    if tx.execute("SELECT stopped_at FROM installation FOR UPDATE").scalar_one() is not None:
+        raise Conflict("Sending is stopped for the whole installation, for tests too.")
+    keys = {email_key(normalise(address).normalised): address for address in to}
+    stopped = tx.execute(
+        "SELECT DISTINCT email_key FROM suppressions WHERE email_key = ANY(:keys) AND lifted_at IS NULL",
+        keys=list(keys),
+    ).scalars()
+    if problems := [f"{keys[bytes(key)]} is not written to: the address is suppressed." for key in stopped]:
+        raise Invalid(*problems)
 
 
 def _checked(addresses: list[str]) -> list[str]:

@@ -1,6 +1,7 @@
 """Files kept outside the database as evidence: written whole or not at all, and never over another."""
 
 import os
+import secrets
 from pathlib import Path
 
 from service.errors import BroadsheetError
@@ -10,8 +11,7 @@ def write_once(path: Path, content: str) -> None:
     """Write the file; nothing happens when it is there with the same content. Raises BroadsheetError when it says something
     else."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.stem}.{os.getpid()}")
-    draft.unlink(missing_ok=True)
+    draft = path.with_name(f".{path.stem}.{secrets.token_hex(8)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:

@@ -54,9 +54,12 @@ _IN_ANOTHER = """AND NOT EXISTS (
 _GOT_ANOTHER = """AND NOT EXISTS (
     SELECT FROM deliveries o WHERE o.issue_id = ANY(:without_issues) AND o.subscriber_id = n.subscriber_id AND o.excluded IS NULL AND o.failed IS NULL
 )"""
-_HAD_IT = """EXISTS (
+# By the key, which outlives an erasure, and by the reader, who may have changed their address since.
+_HAD_IT = """(EXISTS (
     SELECT FROM deliveries d WHERE d.issue_id = ANY(:same_content) AND d.email_key = s.email_key AND d.excluded IS NULL AND d.failed IS NULL
-)"""
+) OR EXISTS (
+    SELECT FROM deliveries d WHERE d.issue_id = ANY(:same_content) AND d.subscriber_id = s.id AND d.excluded IS NULL AND d.failed IS NULL
+))"""
 
 
 @dataclass(frozen=True)

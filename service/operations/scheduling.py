@@ -141,7 +141,7 @@ def resume(issue_id: int, *, actor: str, audience: int | None = None) -> None:
         state = "sending" if row["prepared_at"] else "scheduled"
         tx.execute(
             """UPDATE issues SET state = CAST(:state AS text), state_reason = NULL, resumed_at = clock_timestamp(),
-                   scheduled_at = CASE WHEN CAST(:state AS text) = 'scheduled' THEN clock_timestamp() ELSE scheduled_at END WHERE id = :id""",
+                   scheduled_at = CASE WHEN CAST(:state AS text) = 'scheduled' THEN greatest(scheduled_at, clock_timestamp()) ELSE scheduled_at END WHERE id = :id""",
             state=state,
             id=issue_id,
         )

@@ -6,6 +6,7 @@ import structlog
 from service import epoch
 from service.clients import sendgrid
 from service.db import transaction
+from service.domain.addresses import normalise
 from service.log import named
 from service.operations import looking
 from service.operations.auditing import audit
@@ -23,8 +24,9 @@ _TAKE = f"""
 """
 _READERS = """
     SELECT s.email_key FROM subscribers s JOIN subscriptions n ON n.subscriber_id = s.id
-    WHERE n.newsletter_id = :newsletter AND n.state = 'active' AND s.email_key = ANY(:keys)
+    WHERE n.newsletter_id = :newsletter AND s.email_key = ANY(:keys)
 """
+"""Who reads it has it already, and who has left wants none."""
 _SUPPRESSED = "SELECT email_key FROM suppressions WHERE email_key = ANY(:keys) AND lifted_at IS NULL"
 
 
@@ -35,7 +37,7 @@ def send(issue_id: int) -> None:
         row = tx.execute(_TAKE, epoch.parameters(), issue=issue_id).one_or_none()
         if row is None or not row.seeds:
             return
-        keys = {email_key(address.lower()): address for address in row.seeds}
+        keys = {email_key(normalise(address).normalised): address for address in row.seeds}
         not_to = {bytes(one) for one in tx.execute(_READERS, newsletter=row.newsletter_id, keys=list(keys)).scalars()}
         not_to |= {bytes(one) for one in tx.execute(_SUPPRESSED, keys=list(keys)).scalars()}
         to = [address for key, address in keys.items() if key not in not_to]

@@ -27,7 +27,7 @@ def tag(segment_id: int, name: str, *, actor: str) -> int:
     """Give everybody in it the tag; how many had it not. Raises Invalid, NotFound, Forbidden."""
     found = segments.find(segment_id, actor=actor, permission=Permission.CHANGE_READERS)
     with transaction() as tx:
-        where, parameters = _compiled(tx, found)
+        where, parameters = _compiled(tx, found, actor)
         tag_id = tagging.find_or_make(tx, name)
         number: int = tx.execute(
             _TAG.format(in_it=where),
@@ -43,7 +43,7 @@ def export(segment_id: int, *, actor: str) -> tuple[list[str], Iterator[list[obj
     found = segments.find(segment_id, actor=actor)
     require(actor, Permission.EXPORT, found["newsletter_id"])
     with transaction() as tx:
-        where, parameters = _compiled(tx, found)
+        where, parameters = _compiled(tx, found, actor)
         details = list(tx.execute(_DETAILS.format(in_it=where), parameters).scalars())
         audit(tx, actor, "export", f"segment {segment_id}")
     return [*COLUMNS, *details], _rows(where, parameters, details)
@@ -62,8 +62,9 @@ def _rows(where: str, parameters: dict[str, Any], details: list[str]) -> Iterato
         after = rows[-1].subscription_id
 
 
-def _compiled(tx: Any, segment: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    newsletter_id = segment["newsletter_id"]
+def _compiled(tx: Any, segment: dict[str, Any], actor: str) -> tuple[str, dict[str, Any]]:
+    newsletter_id, blocks = segment["newsletter_id"], tree.read(segment["blocks"])
+    segments.check_visible(tx, blocks, actor)
     compiled = Compiled(newsletter_id, newsletters.zone_of(tx, newsletter_id))
-    sql = _IN_IT.format(where=compiled.sql(tree.read(segment["blocks"])))
+    sql = _IN_IT.format(where=compiled.sql(blocks))
     return sql, {"newsletter": newsletter_id, **compiled.parameters}

@@ -78,7 +78,7 @@ def save(
     blocks, wanted = _checked(name, given)
     try:
         with transaction() as tx:
-            _check_visible(tx, blocks, actor)
+            check_visible(tx, blocks, actor)
             if segment_id is None:
                 segment_id = tx.execute(
                     "INSERT INTO segments (newsletter_id, name, blocks) VALUES (:newsletter, :name, CAST(:blocks AS jsonb)) RETURNING id",
@@ -133,7 +133,7 @@ def count(newsletter_id: int, given: object, *, actor: str) -> Counted:
     blocks = segments.read(given)
     try:
         with transaction() as tx:
-            _check_visible(tx, blocks, actor)
+            check_visible(tx, blocks, actor)
             tx.execute("SELECT set_config('statement_timeout', :limit, true)", limit=f"{SECONDS}s")
             compiled = Compiled(newsletter_id, newsletters.zone_of(tx, newsletter_id))
             in_it = compiled.sql(blocks)
@@ -228,7 +228,7 @@ def _checked(name: str, given: object) -> tuple[Blocks, str]:
     return blocks, wanted
 
 
-def _check_visible(tx: Transaction, blocks: Blocks, actor: str) -> None:
+def check_visible(tx: Transaction, blocks: Blocks, actor: str) -> None:
     """A count must not tell of newsletters that are none of the actor's business; nor what somebody did in them."""
     others = segments.ids(blocks, "newsletter")
     for kind, owners in _OWNERS.items():

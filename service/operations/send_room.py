@@ -280,6 +280,8 @@ def follow_up(issue_id: int, kind: str, *, link: str = "", actor: str) -> int:
     if issue["state"] not in ("sent", "cancelled"):
         raise Conflict("The issue is still on its way; wait until it is sent.")
     made = editing_history.duplicate(issue_id, actor=actor)
-    audience = {} if kind == "missed" else {"got": {"issue": issue_id, "link": link or None}}
+    audience = (
+        {"without_issues": [issue_id]} if kind == "missed" else {"got": {"issue": issue_id, "link": link or None}}
+    )
     editing.set_audience(made, audience, actor=actor)
     return made

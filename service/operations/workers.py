@@ -16,7 +16,8 @@ _SEEN = """
     INSERT INTO workers (name, kind, queues, pid, host, version, started_at, last_seen_at)
     VALUES (:name, :kind, :queues, :pid, :host, :version, clock_timestamp(), clock_timestamp())
     ON CONFLICT (name) DO UPDATE SET kind = :kind, queues = :queues, host = :host, version = :version, last_seen_at = clock_timestamp(),
-        pid = :pid, started_at = CASE WHEN workers.pid = :pid AND workers.host = :host THEN workers.started_at ELSE clock_timestamp() END
+        pid = :pid, started_at = CASE WHEN workers.pid = :pid AND workers.host = :host AND workers.last_seen_at > clock_timestamp() - CAST(:within AS interval)
+            THEN workers.started_at ELSE clock_timestamp() END
 """
 _ALL = """
     SELECT name, kind, queues, version, extract(epoch FROM clock_timestamp() - last_seen_at)::float AS seconds_ago,
@@ -42,6 +43,7 @@ def seen(name: str, *, kind: str, queues: Sequence[str] = ()) -> None:
             pid=os.getpid(),
             host=socket.gethostname(),
             version=version(),
+            within=SEEN_WITHIN,  # in containers, a process that came back has the number of the one before
         )
         tx.execute("DELETE FROM workers WHERE last_seen_at < clock_timestamp() - interval '1 day'")
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from structlog.contextvars import get_contextvars
+from structlog.contextvars import clear_contextvars, get_contextvars
 
 from service.db import transaction
 from service.domain.duties import DUTIES, is_late
@@ -174,6 +174,7 @@ def test_a_process_that_was_seen_and_is_silent_is_missed_and_one_that_ended_is_n
 def test_lines_about_a_batch_name_issue_batch_and_attempt_and_nothing_stays_bound(
     drain: Callable[..., int], sandbox: Sandbox, sql: Sql, caplog: pytest.LogCaptureFixture
 ) -> None:
+    clear_contextvars()  # of what other tests have called as tasks
     issue, _ = scheduled(3, drain)
     drain()
     ((batch, attempt),) = sql("SELECT batch_id, id::text FROM attempts")

@@ -29,6 +29,8 @@ SAFE = ("GET", "HEAD", "OPTIONS")
 OPEN: set[str] = set()
 """Endpoints that nobody needs to be signed in for. Their forms carry a seal too, of the browser alone: see `form_seal`."""
 _LARGEST: dict[str, int] = {}
+LARGEST_TEXT = 8_000_000
+"""Bytes of a form's fields, files apart."""
 """Endpoint → bytes that it takes, where that is more than others take."""
 POLICY = security.POLICY + security.SCRIPTS + "; frame-src 'self'"
 """Pages of the team run scripts of ours, and show mails in frames."""
@@ -150,7 +152,9 @@ def _let_in() -> Response | None:
         return None
     g.policy = POLICY
     if (largest := _LARGEST.get(request.endpoint or "")) is not None:
-        request.max_content_length = request.max_form_memory_size = largest
+        request.max_content_length = largest
+        # What is no file lies in memory, and is read before anybody's right to send it is known.
+        request.max_form_memory_size = min(largest, LARGEST_TEXT)
     found = signed_in()
     if found is None and request.endpoint not in OPEN:
         return _ask_to_sign_in()

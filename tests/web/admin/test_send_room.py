@@ -1,7 +1,7 @@
 """Approval and the send room: what is sent is what was shown and approved, once, to whom was said; and it can be taken back."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,12 +13,14 @@ from service.operations import (
     approving,
     editing,
     keys,
+    looking,
     newsletter_settings,
     preflighting,
     preparing,
     reporting,
     scheduling,
     send_room,
+    suppressing,
 )
 from tests.builders import a_newsletter, an_issue, people, readers
 from tests.conftest import Sandbox
@@ -352,8 +354,19 @@ def test_who_missed_an_issue_gets_it_and_nobody_else_twice(
     person = signed_in(an_operator("editor"))
     draft = person.press(room(web, person, issue), "/follow-up")
     assert "readers will get it 1" in draft.said
-    assert "already" in draft.said
     made = sql("SELECT max(id) FROM issues")[0][0]
+    # Neither a mended letter nor a changed address makes somebody get it again who had it.
+    sql(
+        "UPDATE subscribers SET email_key = decode('00112233445566778899aabbccddeeff', 'hex') WHERE address = %s",
+        people(1)[0],
+    )
+    editing.set_audience(made, {}, actor="test")
+    assert send_room.expected(made, actor="test").readers == 1
+    editing.set_audience(made, {"without_issues": [issue]}, actor="test")
+    editing.save(
+        made, "# News of the month\n\nMended.\n", base=editing.find(made, actor="test")["version"], actor="test"
+    )
+    assert send_room.expected(made, actor="test").readers == 1
     scheduling.schedule(made, actor="test")
     drain()
     assert len(sandbox.messages("late@readers.example")) == 1
@@ -411,3 +424,27 @@ def test_an_audience_tells_nothing_of_another_newsletter(database: Any, issue: i
         with pytest.raises(NotFound):
             editing.set_audience(issue, audience, actor=editor)
     assert sql("SELECT audience FROM issues WHERE id = %s", issue) == [({},)]
+
+
+def test_an_issue_that_was_paused_before_its_time_keeps_its_time(web: str, issue: int, sql: Sql) -> None:
+    later = datetime.now(UTC).replace(microsecond=0) + timedelta(days=3)
+    scheduling.schedule(issue, at=later, actor="test")
+    scheduling.pause(issue, actor="test")
+    scheduling.resume(issue, actor="test")
+    assert sql("SELECT state, scheduled_at FROM issues WHERE id = %s", issue) == [("scheduled", later)]
+    scheduling.unschedule(issue, actor="test")
+    assert sql("SELECT state FROM issues WHERE id = %s", issue) == [("draft",)]
+
+
+def test_no_test_mail_goes_to_who_asked_for_none_nor_while_all_is_stopped(
+    web: str, issue: int, sql: Sql, sandbox: Sandbox
+) -> None:
+    suppressing.suppress_addresses(["gone@firm.example"], reason="asked", actor="test")
+    with pytest.raises(Invalid, match="is not written to"):
+        looking.send_test(issue, ["ann@firm.example", "gone@firm.example"], actor="test")
+    sql("UPDATE installation SET stopped_at = now()")
+    with pytest.raises(Conflict, match="stopped"):
+        looking.send_test(issue, ["ann@firm.example"], actor="test")
+    sql("UPDATE installation SET stopped_at = NULL")
+    assert looking.send_test(issue, ["ann@firm.example"], actor="test") == 1
+    assert sandbox.stats["recipients"] == 1
