@@ -1,6 +1,7 @@
 """F4: the broker killed, emptied, frozen, started again with nothing, out of memory. F5: PostgreSQL stopped at once, its
 connections ended, read-only, killed. Readers go on signing up and leaving meanwhile, and are told the truth."""
 
+import http.client
 import os
 import signal
 import threading
@@ -103,7 +104,7 @@ class _Visitors:
         while not self._stop.is_set():
             started = time.monotonic()
             status = None
-            with suppress(OSError):
+            with suppress(OSError, http.client.HTTPException):
                 status = act()
             taken = time.monotonic() - started
             self.longest = max(self.longest, taken)

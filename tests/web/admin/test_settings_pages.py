@@ -57,6 +57,8 @@ def test_an_owner_lets_a_restored_database_go_on_and_its_issues_wait(
     sql("UPDATE installation SET mark = mark - 1")
     sweeping.sweep_sending()
     drain()
+    assert "Sign in" in ada.get(f"{web}/admin/").said, "who was signed out since would be in again"
+    ada = signed_in(an_operator())
     assert "this database was restored" in ada.get(f"{web}/admin/").said
     page = ada.get(f"{web}/admin/settings")
     assert "The database was restored" in page.said
