@@ -72,7 +72,7 @@ def install(folder: Path, *, web: bool) -> None:
     _after(sending, "_arm", "after_arm")
     _after(sendgrid, "post", "after_202_before_commit")
     _before(sending, "go_on", "after_commit")
-    _wrap(sweeping, "_lose", lambda inner, *arguments: (inner(*arguments), reach("in_reaper")))
+    _wrap(sweeping, "_lose", _losing)
     _after(tracking, "accept_late", "in_resolver")
     _after(sendgrid_events, "check", "in_hook_store")
     _after(tracking, "_take", "in_hook_parse")
@@ -83,6 +83,11 @@ def install(folder: Path, *, web: bool) -> None:
 
 def _after(module: ModuleType, name: str, point: str) -> None:
     _wrap(module, name, lambda inner, *args, **named: _then(inner(*args, **named), point))
+
+
+def _losing(inner: Callable[..., None], *arguments: Any) -> None:
+    inner(*arguments)
+    reach("in_reaper")
 
 
 def _before(module: ModuleType, name: str, point: str) -> None:
