@@ -15,10 +15,13 @@ def moved(before: str, after: str) -> None:
         moving.move(
             tx,
             SimpleNamespace(
-                id=0,
+                id=None,
+                language="en",
                 subscriber_id=number,
                 email_key=email_key(address.normalised),
                 address=after,
                 normalised_address=address.normalised,
             ),
         )
+        # The mails that tell of it are another test's question.
+        tx.execute("UPDATE mails SET state = 'failed', reason = 'not asked here' WHERE state = 'pending'")
