@@ -271,7 +271,7 @@ def progress(issue_id: int, *, actor: str) -> dict[str, Any]:
 
 
 def follow_up(issue_id: int, kind: str, *, link: str = "", actor: str) -> int:
-    """A draft for those who missed an issue (`missed`: with its very words, so that nobody gets them twice), or a correction for
+    """A draft for those who missed an issue (`missed`: everybody but who got it), or a correction for
     exactly those who got it (`got`), or who followed one of its links (`clicked`). Its id. Raises Invalid, NotFound, Forbidden."""
     issue = editing.find(issue_id, actor=actor, permission=Permission.WRITE)
     require(actor, Permission.SEND, issue["newsletter_id"])

@@ -1,5 +1,6 @@
 """Single processes on two machines that share a PostgreSQL and a Redis, restarted one after the other in the middle of an issue."""
 
+import runpy
 import shutil
 import signal
 import subprocess
@@ -8,12 +9,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
 from service.errors import BroadsheetError
 from service.lab.faults.servers import StockServers
+from service.settings import ROOT
 from tests.cli.commands import Commands, command_line, environment
 from tests.cli.conftest import LETTER
 from tests.conftest import Sandbox, free_port, missing
@@ -142,3 +145,25 @@ def _write_an_issue(host: Host) -> None:
 def test_what_cannot_be_run_by_itself_is_refused_by_name(broadsheet: Commands) -> None:
     (problem,) = broadsheet("run", "web").refused(1)
     assert "set DATABASE_URL and REDIS_URL" in problem
+    own: dict[str, Any] = {
+        "DATABASE_URL": "postgresql://broadsheet:x@db.firm.example/broadsheet",
+        "REDIS_URL": "redis://cache.firm.example:6379/0",
+        "SECRET_KEYS": "a-secret-key-with-enough-characters-in-it",
+        "ADDRESS_KEY": "an-address-key-with-enough-characters-in-it",
+        "BROADSHEET_SANDBOX": "1",
+    }
+    (problem,) = broadsheet("run", "weather", **own).refused(1)
+    assert problem.startswith("There is no process 'weather'. There are web, sending, ")
+
+
+@pytest.mark.parametrize(
+    ("listen", "bound"), [(None, "127.0.0.1:8000"), ("0.0.0.0", "0.0.0.0:8000"), ("::", "[::]:8000")]
+)
+def test_the_web_process_listens_where_it_is_told(
+    monkeypatch: pytest.MonkeyPatch, listen: str | None, bound: str
+) -> None:
+    monkeypatch.delenv("PORT", raising=False)
+    monkeypatch.delenv("LISTEN", raising=False)
+    if listen:
+        monkeypatch.setenv("LISTEN", listen)
+    assert runpy.run_path(str(ROOT / "service" / "web" / "server.py"))["bind"] == bound

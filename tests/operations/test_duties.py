@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 from structlog.contextvars import clear_contextvars, get_contextvars
 
+from service import epoch
 from service.db import transaction
 from service.domain.duties import DUTIES, is_late
 from service.operations import duties, retaining, workers
 from service.settings import ROOT, Settings
 from tasks.app import TASKS, app
+from tasks.heart import Heart
 from tests.conftest import Sandbox
 from tests.operations.test_sending import scheduled
 
@@ -169,6 +171,31 @@ def test_a_process_that_was_seen_and_is_silent_is_missed_and_one_that_ended_is_n
     sql("UPDATE workers SET last_seen_at = now() - interval '2 days' WHERE name = 'beat@a'")
     workers.seen("sending@b", kind="worker", queues=["sending"])
     assert sql("SELECT name FROM workers ORDER BY name") == [("sending@a",), ("sending@b",)]
+
+
+def test_a_process_that_was_away_began_anew_whatever_its_number(database: Settings, sql: Sql) -> None:
+    """In a container every one is number 1 of the same host."""
+    began = "SELECT started_at > now() - interval '1 minute' FROM workers"
+    workers.seen("beat@a", kind="beat")
+    sql("UPDATE workers SET started_at = now() - interval '1 day'")
+    workers.seen("beat@a", kind="beat")
+    assert sql(began) == [(False,)]
+    sql("UPDATE workers SET last_seen_at = now() - interval '2 minutes'")
+    workers.seen("beat@a", kind="beat")
+    assert sql(began) == [(True,)]
+
+
+def test_every_worker_notes_what_its_machine_has_seen(database: Settings, sql: Sql) -> None:
+    """One that only sends, too: the sweep that does it besides may run elsewhere."""
+    sql("UPDATE installation SET mark = mark + 4, marked_at = now()")
+    (mark,) = sql("SELECT mark FROM installation")[0]
+    heart = Heart("sending@a", "worker", ["sending"])
+    heart.start()
+    deadline = time.monotonic() + 10
+    while epoch.seen().mark != mark:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    heart.stop()
 
 
 def test_lines_about_a_batch_name_issue_batch_and_attempt_and_nothing_stays_bound(

@@ -50,6 +50,9 @@ def test_what_a_machine_has_seen_grows_with_time_and_with_every_request(
     assert epoch.seen().mark == before.mark + 1
     epochs.keep()
     assert epoch.seen().mark == before.mark + 1, "once a minute"
+    sql("UPDATE installation SET mark = mark + 4, marked_at = now()")  # as another machine does it
+    epochs.keep()
+    assert epoch.seen().mark == before.mark + 5
     scheduled(20, drain)
     drain()
     (last,) = sql("SELECT id::text FROM attempts ORDER BY armed_at DESC LIMIT 1")[0]

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from service.errors import Invalid
-from service.operations import issue_report, newsletter_settings, scheduling, seeding, suppressing, sweeping
+from service.operations import issue_report, leaving, newsletter_settings, scheduling, seeding, suppressing, sweeping
+from service.tokens import Purpose, Signer
 from tests.builders import a_newsletter, an_issue, readers
 from tests.conftest import Sandbox
 
@@ -29,6 +30,9 @@ def test_each_seed_gets_it_once_and_is_in_no_count(issue: int, sql: Sql, drain: 
     sweeping.sweep_sending()
     drain()
     assert sandbox.messages("ada@team.example") == [], "a draft is not sent to anybody"
+    gone = readers(sql("SELECT id FROM newsletters")[0][0], ["left@team.example"])[0]
+    leaving.leave(Signer(Purpose.LEAVE).sign(gone), method="page")
+    sql("UPDATE newsletters SET seeds = array_append(seeds, 'left@team.example')")
     scheduling.schedule(issue, actor="test")
     for _ in range(3):
         drain()
@@ -37,7 +41,7 @@ def test_each_seed_gets_it_once_and_is_in_no_count(issue: int, sql: Sql, drain: 
     (message,) = sandbox.messages("ada@team.example")
     assert message["subject"] == "News of the month"
     assert len(sandbox.messages("both@team.example")) == 1, "a reader gets one copy"
-    assert sandbox.messages("never@team.example") == []
+    assert sandbox.messages("never@team.example") == sandbox.messages("left@team.example") == []
     found = issue_report.of_issue(issue, actor="console")
     assert (found["ledger"]["candidates"], found["ledger"]["accepted"]) == (2, 2)
     assert sql("SELECT count(*) FROM deliveries") == [(2,)]

@@ -232,6 +232,11 @@ def test_nobody_learns_of_other_newsletters_by_counting(newsletter: int) -> None
     theirs = segments.save(other, "Theirs", [[a("language", "known")]], actor="test")[0]
     with pytest.raises(Invalid, match="no more"):
         editing.set_audience(an_issue(newsletter), {"segments": [theirs]}, actor=editor)
+    saved = segments.save(newsletter, "Gets the other", [[stranger]], actor="test")[0]
+    with pytest.raises(NotFound):
+        segment_readers.export(saved, actor=editor)
+    with pytest.raises(NotFound):
+        segment_readers.tag(saved, "theirs", actor=editor)
     analyst = actor_of(an_operator(None, newsletters={newsletter: "analyst"}))
     with pytest.raises(Forbidden):
         segments.count(newsletter, [[a("language", "known")]], actor=analyst)

@@ -22,8 +22,6 @@ blueprint = Blueprint("admin_editor", __name__, url_prefix=f"{gate.PREFIX}/issue
 
 OFTEN = ("de", "en", "es", "fr", "it", "ja", "nl", "pl", "pt", "zh-Hans", "zh-Hant")
 """Languages that are offered; any other can be typed."""
-LARGEST_TEXT = 8 * 1024 * 1024
-"""Bytes of a form that saves: the largest text that is kept, each letter written as three escapes."""
 
 
 @blueprint.get("/write")
@@ -33,7 +31,7 @@ def show(issue_id: int) -> Response:
 
 
 @blueprint.post("/write")
-@gate.takes(LARGEST_TEXT)
+@gate.takes(gate.LARGEST_FIELDS)
 def save(issue_id: int) -> Response:
     """Keep the text. A script gets JSON, a form the page."""
     given = request.form

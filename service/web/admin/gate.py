@@ -29,9 +29,9 @@ SAFE = ("GET", "HEAD", "OPTIONS")
 OPEN: set[str] = set()
 """Endpoints that nobody needs to be signed in for. Their forms carry a seal too, of the browser alone: see `form_seal`."""
 _LARGEST: dict[str, int] = {}
-LARGEST_TEXT = 8_000_000
-"""Bytes of a form's fields, files apart."""
 """Endpoint → bytes that it takes, where that is more than others take."""
+LARGEST_FIELDS = 8 * 1024 * 1024
+"""Bytes of a form's fields, files apart: the largest text that is kept, each letter written as three escapes."""
 POLICY = security.POLICY + security.SCRIPTS + "; frame-src 'self'"
 """Pages of the team run scripts of ours, and show mails in frames."""
 _STEP = ("admin_signing_in.step", "admin_signing_in.take_step", "admin_signing_in.sign_out")
@@ -152,9 +152,10 @@ def _let_in() -> Response | None:
         return None
     g.policy = POLICY
     if (largest := _LARGEST.get(request.endpoint or "")) is not None:
-        request.max_content_length = largest
         # What is no file lies in memory, and is read before anybody's right to send it is known.
-        request.max_form_memory_size = min(largest, LARGEST_TEXT)
+        request.max_form_memory_size = min(largest, LARGEST_FIELDS)
+        has_files = request.mimetype == "multipart/form-data"
+        request.max_content_length = largest if has_files else request.max_form_memory_size
     found = signed_in()
     if found is None and request.endpoint not in OPEN:
         return _ask_to_sign_in()

@@ -301,3 +301,12 @@ def test_elsewhere_no_more_is_taken_than_before(web: str) -> None:
     person = signed_in(an_operator())
     seal = person.get(f"{web}/admin/account").form("/details")[1]["form_seal"]
     assert person.post(f"{web}/admin/account/details", {"form_seal": seal, "name": "x" * 3_000_000}).status == 413
+
+
+def test_where_large_files_are_taken_large_fields_are_not(web: str, newsletter: int) -> None:
+    """They lie in memory, and are read before anybody's right is known."""
+    person = signed_in(an_operator("editor"))
+    seal = person.get(f"{web}/admin/imports/new").form("/new")[1]["form_seal"]
+    fields = {"form_seal": seal, "rows": "x" * 9_000_000}
+    assert person.post(f"{web}/admin/imports/new", fields).status == 413
+    assert upload(person, f"{web}/admin/imports/new", fields, "file", "people.csv", b"email\n").status == 413

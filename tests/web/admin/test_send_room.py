@@ -355,6 +355,7 @@ def test_who_missed_an_issue_gets_it_and_nobody_else_twice(
     draft = person.press(room(web, person, issue), "/follow-up")
     assert "readers will get it 1" in draft.said
     made = sql("SELECT max(id) FROM issues")[0][0]
+    assert editing.find(made, actor="test")["audience"] == {"without_issues": [issue]}
     # Neither a mended letter nor a changed address makes somebody get it again who had it.
     sql(
         "UPDATE subscribers SET email_key = decode('00112233445566778899aabbccddeeff', 'hex') WHERE address = %s",
