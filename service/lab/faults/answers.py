@@ -23,6 +23,8 @@ BEFORE = (
 )
 AFTER = ("500-after-accept", "stall-after-accept", "drop-after-accept", "garbage-202", "slow-drip")
 """The mail was taken all the same."""
+REFUSING = ("413", "400-unnamed")
+"""Answers to whatever is asked that are taken for the request's own fault."""
 STALL = 40.0
 """Seconds: longer than a request is waited for."""
 
@@ -38,7 +40,8 @@ def answered_wrong(run: Run) -> None:
     run.killed(len(rules))
     run.script(rules=rules, **{"reject_addresses" if named else "reject_unnamed": [reader]})
     sending = run.send()
-    sending.checks.append(lambda books: _only_the_bad(books, {reader}))
+    refusing = sum(kind in REFUSING for kind in chosen)
+    sending.checks.append(lambda books: _only_the_bad(books, {reader}, refusing))
 
 
 def _rule(run: Run, kind: str, nth: int) -> dict[str, Any]:
@@ -64,8 +67,13 @@ def _somebody(run: Run) -> str:
     return address
 
 
-def _only_the_bad(books: Books, bad: set[str]) -> Iterator[str]:
-    """Exactly the bad addresses were refused, and nobody else beside them."""
+def _only_the_bad(books: Books, bad: set[str], refusing: int) -> Iterator[str]:
+    """The bad address was refused, and nobody beside it: unless a scripted refusal fell, while the bad one was being looked
+    for, on a request for one reader alone, which is as final an answer as there is."""
+    if books.state != "sent":
+        return
     failed = {address for address, fate in books.fates.items() if fate.failed}
-    if books.state == "sent" and failed != bad:
-        yield f"I2: {len(failed)} readers were refused, {len(bad)} are bad"
+    beside = failed - bad
+    taken = {fate.batch for fate in books.fates.values() if fate.state == "accepted" and not fate.failed and not fate.excluded}
+    if bad - failed or len(beside) > refusing or any(books.fates[address].batch in taken for address in beside):
+        yield f"I2: {len(failed)} readers were refused, {len(bad)} are bad, {refusing} answers refused whatever they were asked"
