@@ -9,6 +9,7 @@ import select
 import sys
 import time
 from pathlib import Path
+from typing import SupportsIndex
 
 from service import running
 from service.lab.faults import careless, pace, points
@@ -43,8 +44,8 @@ def main(arguments: list[str]) -> None:
     runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
 
 
-def _asleep(seconds: float) -> None:
-    select.select([], [], [], seconds)
+def _asleep(seconds: SupportsIndex | float, /) -> None:
+    select.select([], [], [], float(seconds))
 
 
 def _hurt_procfile(path: Path) -> dict[str, str]:
