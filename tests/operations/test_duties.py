@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from service.db import transaction
 from service.domain.duties import DUTIES, is_late
 from service.operations import duties, retaining, workers
 from service.settings import ROOT, Settings
-from tasks.app import TASKS, app
+from tasks.app import TASKS, Scheduler, app
 from tasks.heart import Heart
 from tests.conftest import Sandbox
 from tests.operations.test_sending import scheduled
@@ -115,6 +116,17 @@ def test_beat_rings_for_every_duty_of_the_table() -> None:
     assert {name: one["schedule"] for name, one in app.conf.beat_schedule.items()} == {
         name: duty.every.total_seconds() for name, duty in DUTIES.items()
     }
+
+
+def test_beat_rings_though_the_clock_was_set_back(tmp_path: Path) -> None:
+    beat = Scheduler(app=app, schedule_filename=str(tmp_path / "beat"), lazy=True)
+    beat.setup_schedule()
+    try:
+        for entry in beat.schedule.values():
+            entry.last_run_at = entry.default_now() + timedelta(hours=2)
+        assert beat.tick() <= min(duty.every for duty in DUTIES.values()).total_seconds()
+    finally:
+        beat.close()
 
 
 @pytest.mark.parametrize("name", DUTIES)
