@@ -176,6 +176,16 @@ def condition(tx: Transaction, audience: Mapping[str, Any], newsletter_id: int) 
     return " ".join(parts), parameters
 
 
+def shown(audience: Mapping[str, Any], newsletter_id: int, *, actor: str) -> dict[str, Any]:
+    """An issue's audience as this actor may see it: what a segment asks is told to whoever sees who the readers are, its name to
+    everybody who sees the issue."""
+    only = within(actor, Permission.SEE_READERS)
+    if only is None or newsletter_id in only:
+        return dict(audience)
+    named = {key: [{"id": one["id"], "name": one["name"]} for one in audience[key]] for key in KEYS if key in audience}
+    return {**audience, **named}
+
+
 def names_in(tx: Transaction, several: Sequence[Blocks]) -> dict[str, dict[int, str]]:
     """What the ids in these segments are called: tag, newsletter, issue, import → id → name."""
     asked = {kind: sorted({n for one in several for n in segments.ids(one, kind)}) for kind in _NAMES}
