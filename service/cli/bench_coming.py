@@ -5,7 +5,7 @@ import click
 from service.cli.bench_frame import home, show
 from service.cli.frame import as_json, command, say
 from service.cli.groups import benches
-from service.lab import bench_flood, bench_import, bench_signup, bench_unsubscribe
+from service.lab import bench_flood, bench_import, bench_signup, bench_unsubscribe, bench_webhooks
 
 
 @command(benches, example="broadsheet bench signup --seconds 5")
@@ -67,6 +67,27 @@ def unsubscribe(seconds: float, as_json: bool) -> None:
         found,
         f"Median of {len(found['runs'])} runs: [bold]{found['leaves_per_second']:,.0f} leaves/s[/bold], p50 {found['p50_ms']:.0f} ms,"
         f" p99 {found['p99_ms']:.0f} ms; {found['ratio']:.0%} of /healthz.",
+        as_json=as_json,
+    )
+
+
+@command(benches, example="broadsheet bench webhooks --events 300000 --json")
+@click.option(
+    "--events", type=click.IntRange(300, 5_000_000), default=100_000, show_default=True, help="Told in three parts."
+)
+@as_json
+def webhooks(events: int, as_json: bool) -> None:
+    """How fast SendGrid's events are taken in: signed payloads over real HTTP, then the worker's part, then all of it again.
+
+    The yardstick is one bare COPY of the same events in the same run. Fails when an event is lost, or counted twice.
+    """
+    with home() as folder:
+        found = bench_webhooks.run(folder, events, say)
+    show(
+        found,
+        f"Median of {len(found['runs'])} parts of {events:,} events: intake [bold]{found['intake_per_second']:,.0f} events/s[/bold] (p50 {found['hook_p50_ms']:.0f} ms,"
+        f" p99 {found['hook_p99_ms']:.0f} ms), ingest [bold]{found['ingest_per_second']:,.0f} events/s[/bold] ({found['ingest_ratio']:.1%} of a bare COPY),"
+        f" the same again {found['replay_per_second']:,.0f} events/s.",
         as_json=as_json,
     )
 

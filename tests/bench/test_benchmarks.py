@@ -105,3 +105,13 @@ def test_whoever_the_benchmark_lets_leave_has_left() -> None:
     assert found["left"] > sum(run["leaves"] for run in found["runs"]) > 0, "the warm-up's are counted too"
     assert 0 < found["p50_ms"] <= found["p99_ms"]
     assert 0 < found["ratio"] < 1
+
+
+@pytest.mark.slow
+def test_every_event_of_the_benchmark_is_taken_in_once() -> None:
+    found = bench("webhooks", "--events", 1500)
+    assert found["events"] == sum(run["events"] for run in found["runs"]) == 1500
+    assert 300 < found["readers"] < 500
+    assert 0 < found["hook_p50_ms"] <= found["hook_p99_ms"]
+    assert min(found["intake_per_second"], found["ingest_per_second"], found["replay_per_second"]) > 0
+    assert 0 < found["ingest_ratio"] < 1
