@@ -10,6 +10,7 @@ from service.cli import (  # noqa: F401 - each registers its commands
     alarm,
     backup,
     bench,
+    bench_coming,
     check,
     consent,
     deciding,

@@ -76,7 +76,7 @@ def test_an_issue_reaches_every_reader_of_the_benchmark_once() -> None:
     assert 0 < found["freeze_s"] < found["total_s"]
     assert found["hand_off_per_second"] > 0 < found["bare_posts_per_second"]
     assert 100 < found["bytes_a_delivery"] < 1000
-    assert {"celery", "postgres"} <= set(found["memory_mib"])
+    assert {"sending", "beat", "postgres"} <= set(found["memory_mib"])
 
 
 @pytest.mark.slow
@@ -86,3 +86,32 @@ def test_a_flood_of_events_leaves_what_the_same_events_leave_once_and_in_order()
     assert found["undisturbed_per_second"] > 0 < found["flooded_per_second"]
     assert 0 < found["hook_p50_ms"] <= found["hook_p99_ms"]
     assert len(found["digest"]) == 16, "the command fails when the two differ"
+
+
+@pytest.mark.slow
+def test_an_import_is_measured_with_its_bad_rows_and_every_consent() -> None:
+    found = bench("import", "--readers", 3000, "--times", 1)
+    assert (found["rows"], found["invalid"], found["duplicates"]) == (3000, 5, 1)
+    assert 4000 < found["consent_records"] < 6000, "the newsletter's, and those of whoever was asked about tracking"
+    assert 0 < found["bare_copy_s"] < found["seconds"]
+    assert found["again_s"] > 0
+    assert found["importer_memory_mib"] > 20
+    assert "postgres" in found["memory_mib"]
+
+
+@pytest.mark.slow
+def test_whoever_the_benchmark_lets_leave_has_left() -> None:
+    found = bench("unsubscribe", "--seconds", 0.5)
+    assert found["left"] > sum(run["leaves"] for run in found["runs"]) > 0, "the warm-up's are counted too"
+    assert 0 < found["p50_ms"] <= found["p99_ms"]
+    assert 0 < found["ratio"] < 1
+
+
+@pytest.mark.slow
+def test_every_event_of_the_benchmark_is_taken_in_once() -> None:
+    found = bench("webhooks", "--events", 1500)
+    assert found["events"] == sum(run["events"] for run in found["runs"]) == 1500
+    assert 300 < found["readers"] < 500
+    assert 0 < found["hook_p50_ms"] <= found["hook_p99_ms"]
+    assert min(found["intake_per_second"], found["ingest_per_second"], found["replay_per_second"]) > 0
+    assert 0 < found["ingest_ratio"] < 1
