@@ -120,6 +120,21 @@ def swap(url: str, *, fresh: str, into: str, old: str) -> None:
         ) from None
 
 
+@contextmanager
+def alone(url: str) -> Iterator[None]:
+    """Nobody else backs up or restores this database until leaving, on whatever machine. The lock dies with the process. Raises
+    BroadsheetError while somebody does."""
+    with _maintaining(url) as connection:
+        row = connection.execute(
+            "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (f"broadsheet backup of {name_of(url)}",)
+        ).fetchone()
+        if not (row and row[0]):
+            raise BroadsheetError(
+                "Another backup of this database is being made, or one is being restored. Wait until it has ended, then run this again; nothing was done."
+            )
+        yield
+
+
 def databases(url: str, beginning: str) -> list[str]:
     """Those of the server whose names begin so."""
     with _maintaining(url) as connection:

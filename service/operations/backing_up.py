@@ -6,7 +6,7 @@ import os
 import tempfile
 import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,10 +22,10 @@ from service.errors import BroadsheetError, Invalid
 from service.operations import trying_out
 from service.operations.auditing import audit
 from service.operations.backup_archive import DUMP, FOLDERS, Manifest, Packing, unpacked
+from service.operations.backup_files import ENDING, KEYS, draft, name_of, remove_old, settle
 from service.operations.certificates import keep_certificates
 from service.settings import ROOT, current
 
-BEGINNING, ENDING = "broadsheet-", (".backup", ".tar")
 SHORTEST_KEY = 16
 
 _FACTS = """
@@ -74,30 +74,28 @@ def back_up(
     try_it: bool = True,
     actor: str,
 ) -> Backup:
-    """Make a backup in the folder, and its keys in another. `keep`: delete all but so many of the newest there afterwards. Raises
-    Invalid, BroadsheetError; then nothing is left of it."""
+    """Make a backup in the folder, and its keys in another: both or neither. `keep`: delete all but so many of the newest there
+    afterwards, with their keys. One at a time. Raises Invalid, BroadsheetError; then nothing is left of it."""
     _check_folders(folder, keys_folder)
-    at = datetime.now(UTC)
-    name = f"{BEGINNING}{at:%Y%m%dT%H%M%SZ}"
-    target = folder / (name + ENDING[0 if secret else 1])
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    keep_certificates()
-    with _draft(target) as (draft, file):
-        manifest = _pack(file, programs, secret, at)
-        file.flush()
-        os.fsync(file.fileno())
-        findings = _try_out(draft, programs, secret) if try_it else 0
-        size = draft.stat().st_size
-        keys = _write_keys(keys_folder / f"{name}.keys", secret) if keys_folder else None
-        if target.exists():
-            raise BroadsheetError(f"{target} is there already: a backup was made in this very second. Run it again.")
-        draft.rename(target)
-        _settle(folder)
-    removed = _remove_old(folder, keep) if keep else 0
-    with transaction() as tx:
-        audit(tx, actor, "back up", target.name, bytes=size, encrypted=secret is not None, tried=try_it)
+    with postgresql.alone(current().database_owner_url):
+        at = datetime.now(UTC)
+        name = name_of(at)
+        target = folder / (name + ENDING[0 if secret else 1])
+        keep_certificates()
+        with _keys(keys_folder, name, secret) as keys, draft(target) as (unnamed, file):
+            manifest = _pack(file, programs, secret, at)
+            _to_disk(file)
+            findings = _try_out(unnamed, programs, secret) if try_it else 0
+            size = unnamed.stat().st_size
+            # Keys without a backup do no harm; a backup without its keys would look like a whole one.
+            settle(*keys, (unnamed, target))
+        with transaction() as tx:
+            audit(tx, actor, "back up", target.name, bytes=size, encrypted=secret is not None, tried=try_it)
+        removed = remove_old(folder, keys_folder, keep) if keep else 0
     rows, files, bucket = sum(manifest.tables.values()), len(manifest.files) - 1, manifest.bucket
-    return Backup(target, size, rows, files, secret is not None, try_it, findings, keys, removed, bucket)
+    written = keys[0][1] if keys else None
+    return Backup(target, size, rows, files, secret is not None, try_it, findings, written, removed, bucket)
 
 
 def _try_out(draft: Path, programs: Programs, secret: bytes | None) -> int:
@@ -117,22 +115,6 @@ def _check_folders(folder: Path, keys_folder: Path | None) -> None:
             "--keys: choose a folder apart from the backups': whoever gets hold of both can try out every address."
         )
     keys_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-
-
-@contextmanager
-def _draft(target: Path) -> Iterator[tuple[Path, BinaryIO]]:
-    """A file of this name's own until it is whole. What a killed process left there is removed first."""
-    for left in target.parent.glob(f".{BEGINNING}*.unfinished"):
-        left.unlink(missing_ok=True)
-    draft = target.with_name(f".{target.name}.unfinished")
-    try:
-        descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            yield draft, cast(BinaryIO, file)
-    except OSError as error:
-        raise BroadsheetError(f"{target.parent}: {error.strerror or error}. No backup was made.") from None
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _pack(file: BinaryIO, programs: Programs, secret: bytes | None, at: datetime) -> Manifest:
@@ -185,26 +167,23 @@ def _files(manifest: Manifest) -> Iterator[tuple[str, Path]]:
             yield f"{name}/{inner.as_posix()}", path
 
 
-def _write_keys(path: Path, secret: bytes | None) -> Path:
-    """The keys, encrypted by the same secret where one is given: apart from the backup, and 0600."""
+@contextmanager
+def _keys(folder: Path | None, name: str, secret: bytes | None) -> Iterator[list[tuple[Path, Path]]]:
+    """The keys as a draft with its name to be, encrypted by the same secret where one is given: apart from the backup, and 0600."""
+    if folder is None:
+        yield []
+        return
     made = {"secret_keys": ",".join(current().secret_keys), "address_key": current().address_key.decode()}
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            _put(cast(BinaryIO, file), json.dumps(made, indent=1).encode() + b"\n", secret)
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
-    return path
+    target = folder / (name + KEYS)
+    with draft(target) as (unnamed, file):
+        _put(file, json.dumps(made, indent=1).encode() + b"\n", secret)
+        _to_disk(file)
+        yield [(unnamed, target)]
 
 
-def _settle(folder: Path) -> None:
-    """So that the file's name is on the disk, too."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _to_disk(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _put(file: BinaryIO, content: bytes, secret: bytes | None) -> None:
@@ -214,14 +193,3 @@ def _put(file: BinaryIO, content: bytes, secret: bytes | None) -> None:
     sealing = Sealing(file, secret)
     sealing.write(content)
     sealing.finish()
-
-
-def _remove_old(folder: Path, keep: int) -> int:
-    """Delete all but the newest; their names sort by time. Only what is named as ours."""
-    ours = sorted(path for path in folder.glob(f"{BEGINNING}*Z.*") if path.suffix in ENDING)
-    removed = 0
-    for path in ours[:-keep]:
-        with suppress(FileNotFoundError):
-            path.unlink()
-            removed += 1
-    return removed

@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import re
+import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ DUMP, MANIFEST = "database.dump", "manifest.json"
 FOLDERS = ("media", "designs", "digests", "erasures")
 _MEMBER = re.compile(r"(?:media|designs|digests|erasures)(?:/[^/\0]+)+")
 _STEP = 1024 * 1024
+_FOLDER = ".backup-"
 
 
 @dataclass
@@ -83,12 +85,14 @@ class Unpacked:
 @contextmanager
 def unpacked(file: Path, secret: bytes | None, beside: Path) -> Iterator[Unpacked]:
     """Read a backup wholly, checking every byte, into a folder of its own in `beside`. The dump has no name: nothing of it stays,
-    whatever happens to this process. Raises BroadsheetError."""
+    whatever happens to this process; a folder that a killed one left goes first, so one at a time. Raises BroadsheetError."""
     beside.mkdir(mode=0o711, parents=True, exist_ok=True)
+    for left in beside.glob(f"{_FOLDER}*"):
+        shutil.rmtree(left, ignore_errors=True)
     with (
         file.open("rb") as raw,
         tempfile.TemporaryFile(dir=beside) as dump,
-        tempfile.TemporaryDirectory(prefix=".backup-", dir=beside) as folder,
+        tempfile.TemporaryDirectory(prefix=_FOLDER, dir=beside) as folder,
     ):
         yield Unpacked(_unpack(_plain(raw, secret), dump, Path(folder)), dump, Path(folder))
 

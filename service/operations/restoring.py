@@ -55,6 +55,13 @@ def restore(
 ) -> Restored:
     """Put the backup back. `replace`: a database that is in use may be put aside for it. `erasures`: certificates that were kept
     elsewhere, beside those in the home. Raises BroadsheetError, and then the present database is as it was."""
+    with postgresql.alone(current().database_owner_url):
+        return _restore(file, programs, secret, replace, erasures, actor)
+
+
+def _restore(
+    file: Path, programs: Programs, secret: bytes | None, replace: bool, erasures: Path | None, actor: str
+) -> Restored:
     owner = current().database_owner_url
     name = postgresql.name_of(owner)
     if not replace and _is_used(owner):
