@@ -200,6 +200,16 @@ def test_the_teams_pages_act_as_whoever_is_signed_in() -> None:
                 )
 
 
+@pytest.mark.parametrize("name", ["runtime", "test", "sbom"])
+def test_everything_that_is_installed_is_locked_by_its_hash(name: str) -> None:
+    entries = re.split(r"\n(?=\S)", (ROOT / "requirements" / f"{name}.txt").read_text().strip())
+    pins = [entry for entry in entries if not entry.startswith("#")]
+    assert pins
+    for pin in pins:
+        assert re.match(r"[a-z0-9][a-z0-9.-]*(\[[a-z0-9,-]+\])?==\S", pin), pin
+        assert "--hash=sha256:" in pin, pin
+
+
 def test_vendored_scripts_are_those_that_were_built() -> None:
     folder = ROOT / "service/web/static/vendor"
     told = json.loads((folder / "vendor.json").read_text())
