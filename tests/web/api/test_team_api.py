@@ -332,6 +332,7 @@ def test_keys_on_their_page(web: str, database: Settings, sql: Sql) -> None:
     wrong = ada.press(page, "/keys", name=" ", role="editor", days="many")
     assert (wrong.status, "what the key is for" in wrong.said, "from 1 to" in wrong.said) == (422, True, True)
     shown = ada.press(page, "/keys", name="The database", role="analyst", days="30")
+    assert f"{web}/api/v1/newsletters" in shown.text
     (key,) = shown.tree.xpath("//input[@id='token']/@value")
     assert Program(web, key=key)("GET", "/newsletters")[0] == 200
     again = ada.get(f"{web}/admin/keys")
