@@ -72,11 +72,19 @@ def test_every_page_is_measured_and_none_is_heavy() -> None:
 def test_an_issue_reaches_every_reader_of_the_benchmark_once() -> None:
     found = bench("send", "--readers", 3000, "--latency", 20, "--workers", 2)
     assert found["readers"] == found["accepted"] > 2900
-    assert found["requests"] == 3
+    assert (found["requests"], found["twice"], len(found["runs"])) == (3, 0, 3)
     assert 0 < found["freeze_s"] < found["total_s"]
     assert found["hand_off_per_second"] > 0 < found["bare_posts_per_second"]
     assert 100 < found["bytes_a_delivery"] < 1000
     assert {"sending", "beat", "postgres"} <= set(found["memory_mib"])
+
+
+@pytest.mark.slow
+def test_two_machines_share_an_issue_and_no_reader_gets_two_copies() -> None:
+    found = bench("send", "--readers", 12_000, "--latency", 80, "--workers", 1, "--hosts", 2, "--times", 1)
+    assert (found["readers"], found["twice"], found["hosts"]) == (found["accepted"], 0, 2)
+    assert sum(found["batches_by_host"].values()) == found["requests"] == 12
+    assert min(found["batches_by_host"].values()) > 0, "both machines sent"
 
 
 @pytest.mark.slow
