@@ -8,7 +8,7 @@ from service.cli.bench_frame import home, show
 from service.cli.frame import as_json, command, say
 from service.cli.groups import benches
 from service.errors import Invalid
-from service.lab import bench_growth
+from service.lab import bench_growth, bench_peers
 
 FEWEST = 200
 
@@ -56,3 +56,25 @@ def growth(sizes: list[int], times: int, with_import: bool, plot: Path | None, a
     show(
         found, f"From {sizes[0]:,} to {sizes[-1]:,} readers the whole sending grows as n^{whole:.2f}.", as_json=as_json
     )
+
+
+@command(benches, example="broadsheet bench peers --readers 2000 --json")
+@click.option("--readers", type=click.IntRange(100, 200_000), default=2000, show_default=True)
+@click.option(
+    "--times", type=click.IntRange(1, 20), default=3, show_default=True, help="Issues of each; medians count."
+)
+@as_json
+def peers(readers: int, times: int, as_json: bool) -> None:
+    """The same issue to the same readers by this service and by django-newsletter, each into a sink on this machine.
+
+    That one is installed from PyPI into an environment of its own, removed afterwards; without a network only ours is measured.
+    Fails when one of them missed a reader.
+    """
+    with home() as folder:
+        found = bench_peers.run(folder, readers, times, say)
+    told = (
+        f"[bold]{found['times_as_fast']:,.0f} times[/bold] as fast as {bench_peers.PEER}"
+        if found["peer"]
+        else found["skipped"]
+    )
+    show(found, f"{found['readers']:,} readers, an issue of {found['html_kb']:.0f} KB: {told}", as_json=as_json)

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -91,11 +91,11 @@ def _ratios(found: dict[str, Any], yardstick: dict[str, Any]) -> dict[str, float
 
 
 def _once(chosen: Settings, port: int, issue: int, say: Callable[[str], None]) -> dict[str, Any]:
-    before = _ask(port)
+    before = ask(port)
     frozen, sent = send(chosen, issue, say)
     upkeep.check_ledgers()
     ledger = reporting.show(issue)["ledger"]
-    requests, taken, twice = (after - one for after, one in zip(_ask(port), before, strict=True))
+    requests, taken, twice = (after - one for after, one in zip(ask(port), before, strict=True))
     if twice or not ledger["candidates"] == ledger["accepted"] == taken:
         raise BroadsheetError(f"The sink got {taken:,} readers, {twice:,} of them twice; the ledger says {ledger}.")
     return {
@@ -149,11 +149,16 @@ def real(port: int, workers: int, key: ec.EllipticCurvePublicKey) -> dict[str, s
     }
 
 
+def sink(latency: float) -> AbstractContextManager[int]:
+    """The port of a sink for requests, which answers after so many milliseconds."""
+    return sink_of("service.lab.sink", str(latency))
+
+
 @contextmanager
-def sink(latency: float) -> Iterator[int]:
+def sink_of(*program: str) -> Iterator[int]:
     """The port of a sink in a process of its own."""
-    process = subprocess.Popen(  # noqa: S603 (this interpreter, and a number)
-        [sys.executable, "-m", "service.lab.sink", str(latency)], cwd=ROOT, stdout=subprocess.PIPE
+    process = subprocess.Popen(  # noqa: S603 (this interpreter, and a module of ours)
+        [sys.executable, "-m", *program], cwd=ROOT, stdout=subprocess.PIPE
     )
     try:
         line = process.stdout.readline() if process.stdout else b""
@@ -182,7 +187,7 @@ def _wait(
     raise BroadsheetError(f"The issue is not sent after {LONGEST:.0f} s.")
 
 
-def _ask(port: int) -> tuple[int, int, int]:
+def ask(port: int) -> tuple[int, int, int]:
     """Requests and readers that the sink took, and how many of these it had taken before."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
