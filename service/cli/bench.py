@@ -88,20 +88,34 @@ def pages(readers: int, times: int, as_json: bool) -> None:
     show_default=True,
     help="Milliseconds until the sink answers.",
 )
-@click.option("--workers", type=click.IntRange(1, 64), default=8, show_default=True, help="Requests under way at once.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=8,
+    show_default=True,
+    help="Requests under way at once on each machine.",
+)
+@click.option(
+    "--hosts",
+    type=click.IntRange(1, 4),
+    default=1,
+    show_default=True,
+    help="Homes with workers of their own, on the first one's servers.",
+)
+@click.option("--times", type=click.IntRange(1, 20), default=3, show_default=True, help="Issues; medians count.")
 @as_json
-def send(readers: int, latency: float, workers: int, as_json: bool) -> None:
+def send(readers: int, latency: float, workers: int, hosts: int, times: int, as_json: bool) -> None:
     """How fast an issue leaves: from Send until its ledger is closed, into a sink that answers every request with 202.
 
     The yardstick is the same requests, built before, posted with the same concurrency, and one bare INSERT … SELECT of as many
-    rows. Fails when the sink did not get every reader exactly once.
+    rows. Fails when the sink did not get every reader exactly once, whichever machine sent it.
     """
     with home() as folder:
-        found = bench_send.run(folder, readers, latency, workers, say)
+        found = bench_send.run(folder, readers, latency, workers, say, hosts=hosts, times=times)
     show(
         found,
-        f"{found['readers']:,} readers in [bold]{found['total_s']:.1f} s[/bold]: frozen in {found['freeze_s']:.1f} s ({found['freeze_ratio']} times a bare"
-        f" INSERT), handed over at [bold]{found['hand_off_per_second']:,} readers/s[/bold] ({found['hand_off_ratio']:.0%} of bare posts);"
-        f" {found['bytes_a_delivery']} bytes a delivery.",
+        f"Median of {times}: {found['readers']:,} readers in [bold]{found['total_s']:.1f} s[/bold]: frozen in {found['freeze_s']:.1f} s ({found['freeze_ratio']} times a bare"
+        f" INSERT), handed over at [bold]{found['hand_off_per_second']:,.0f} readers/s[/bold] ({found['hand_off_ratio']:.0%} of bare posts);"
+        f" {found['bytes_a_delivery']} bytes a delivery; batches by machine: {', '.join(map(str, found['batches_by_host'].values()))}.",
         as_json=as_json,
     )

@@ -11,6 +11,7 @@ from service.cli import (  # noqa: F401 - each registers its commands
     backup,
     bench,
     bench_coming,
+    bench_comparing,
     check,
     consent,
     deciding,
