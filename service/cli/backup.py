@@ -102,20 +102,30 @@ def _show_backup(made: Backup) -> None:
 @click.option(
     "--drop-old", is_flag=True, help="Delete the databases that restoring has put aside, and do nothing else."
 )
+@click.option("--finish", is_flag=True, help="Bring a restore to its end that was broken off, and do nothing else.")
 @as_json
 def restore(
-    file: Path | None, key_file: Path | None, replace: bool, erasures: Path | None, drop_old: bool, as_json: bool
+    file: Path | None,
+    key_file: Path | None,
+    replace: bool,
+    erasures: Path | None,
+    drop_old: bool,
+    finish: bool,
+    as_json: bool,
 ) -> None:
     """Restore a backup. Nothing is sent from it by itself, and whoever was erased since is erased again.
 
     Stop everything first. The present database is kept under another name until --drop-old.
     """
-    if (file is None) != drop_old:
-        fail(["Name the backup's file, or give --drop-old."], code=2, as_json=as_json)
+    if [file is not None, drop_old, finish].count(True) != 1:
+        fail(["Name the backup's file, or give --drop-old, or --finish."], code=2, as_json=as_json)
     chosen = settings.load()
     secret = backing_up.read_key(key_file) if key_file else None
     refuse_while_up(chosen)
     with _ended_kindly(), servers(chosen) as connected, screen.status("Working…"):
+        if finish:
+            _show_finished(restoring.finish(), as_json)
+            return
         if file is None:
             _show_dropped(restoring.drop_old(actor=actor()), as_json)
             return
@@ -140,6 +150,17 @@ def _show_dropped(names: list[str], as_json: bool) -> None:
         show_json({"dropped": names})
     else:
         say(f"Deleted: {', '.join(names)}." if names else "There was none.")
+
+
+def _show_finished(was_broken_off: bool, as_json: bool) -> None:
+    if as_json:
+        show_json({"finished": was_broken_off})
+    elif was_broken_off:
+        say(
+            "Finished: the restored database is in place, and so are its digests. Nothing is sent until you decide: `broadsheet epoch accept`."
+        )
+    else:
+        say("There was nothing to finish: the database is as it was before, or restored wholly.")
 
 
 def _show_restored(found: Restored) -> None:

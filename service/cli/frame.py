@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn, ParamSpec
 
 import click
+import psycopg
 from rich.console import Console
 from sqlalchemy.exc import DBAPIError
 
@@ -43,10 +44,10 @@ def _careful(function: Callable[P, None]) -> Callable[P, None]:
             fail(error.problems, code=2, as_json=bool(kwargs.get("as_json")))
         except (BroadsheetError, EmbeddedError) as error:
             fail([str(error)], code=1, as_json=bool(kwargs.get("as_json")))
-        except DBAPIError as error:
+        except (DBAPIError, psycopg.Error) as error:
             fail(
                 [
-                    f"The database failed just now ({type(error.orig).__name__}). What was done is kept; run the command again."
+                    f"The database failed just now ({type(getattr(error, 'orig', error)).__name__}). What was done is kept; run the command again."
                 ],
                 code=1,
                 as_json=bool(kwargs.get("as_json")),

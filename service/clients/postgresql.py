@@ -144,6 +144,13 @@ def databases(url: str, beginning: str) -> list[str]:
         return [str(row[0]) for row in rows]
 
 
+def number_of(url: str, database: str) -> int:
+    """By which the server knows the database, whatever its name is; 0 where there is none of that name."""
+    with _maintaining(url) as connection:
+        row = connection.execute("SELECT oid::bigint FROM pg_database WHERE datname = %s", (database,)).fetchone()
+        return int(row[0]) if row else 0
+
+
 def users_of(url: str, database: str) -> int:
     """How many connections others have to the database."""
     with _maintaining(url) as connection:

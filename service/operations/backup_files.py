@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from service.errors import BroadsheetError
+from service.operations.outside import settle_names
 
 BEGINNING, ENDING, KEYS = "broadsheet-", (".backup", ".tar"), ".keys"
 _UNFINISHED = ".unfinished"
@@ -52,7 +53,7 @@ def settle(*drafts: tuple[Path, Path]) -> None:
         for made, target in drafts:
             made.rename(target)
             done.append(target)
-            _note_name(target.parent)
+            settle_names(target.parent)
     except BaseException:
         for target in done:
             target.unlink(missing_ok=True)
@@ -87,12 +88,3 @@ def _remove_left(folder: Path) -> None:
         with suppress(OSError), path.open("r+b") as left:
             fcntl.flock(left, fcntl.LOCK_EX | fcntl.LOCK_NB)
             path.unlink()
-
-
-def _note_name(folder: Path) -> None:
-    """So that a file's name is on the disk, too."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

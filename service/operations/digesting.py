@@ -80,6 +80,11 @@ def folder() -> Path:
     return current().home / "digests"
 
 
+def staged() -> Path:
+    """Where the digests of a backup wait while it is restored."""
+    return folder() / ".restoring"
+
+
 def stream(tx: Transaction, statement: str, **parameters: Any) -> Iterator[Any]:
     """The rows of a statement as they come, from a cursor on the server: memory stays the same for a million."""
     from_server = {"stream_results": True, "yield_per": 5000}
@@ -194,6 +199,10 @@ def hash_of_text(text: str) -> str:
 
 def _write_missing_files(last: Digest | None) -> None:
     """After a crash between the commit and the file. Raises BroadsheetError when files know of digests that the table lost."""
+    if staged().exists():
+        raise BroadsheetError(
+            "A restore was broken off before its digests had their place. Stop every process of Broadsheet and run `broadsheet restore --finish`; then digests go on."
+        )
     ahead = [number for number in files() if number > (last.number if last else 0)]
     if ahead:
         raise BroadsheetError(

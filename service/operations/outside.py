@@ -26,3 +26,12 @@ def write_once(path: Path, content: str) -> None:
             ) from None
     finally:
         draft.unlink(missing_ok=True)
+
+
+def settle_names(folder: Path) -> None:
+    """So that the names of the files in the folder are on the disk, as their bytes are."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

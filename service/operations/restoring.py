@@ -1,7 +1,6 @@
 """Puts a backup back: into a new database, which takes the place of the present one only when it is loaded, counted, brought up to
 date, marked as restored, and rid of whom was erased since. The present one is kept under another name. Sends nothing."""
 
-import shutil
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,11 +18,12 @@ from service.clients.postgresql import Programs
 from service.db import transaction
 from service.errors import BroadsheetError, Conflict
 from service.migrations import runner
-from service.operations import certificates, digesting, epochs, erasing_again, verifying
+from service.operations import certificates, epochs, erasing_again, restoring_files, verifying
 from service.operations.auditing import audit
 from service.operations.backup_archive import Manifest, Unpacked, unpacked
 from service.operations.carrying_over import Carried, carry_over
 from service.operations.outside import write_once
+from service.operations.restoring_files import Added
 from service.operations.trying_out import load, new_database, using
 from service.settings import current
 
@@ -69,13 +69,10 @@ def _restore(
             f"The database {name} is in use: there are newsletters or readers in it. To put it aside and restore the backup in its place, add --replace. Nothing was changed."
         )
     _check_unused(owner, name)
+    restoring_files.finish()
     with unpacked(file, secret, current().home) as found:
         _check_fits(found.manifest)
-        _keep_present_certificates(found.manifest)
-        for folder in filter(None, (found.folder / "erasures", erasures)):
-            _merge_certificates(folder)
-        # Before anything is loaded: one that is no certificate of ours must not be found out when half is done.
-        list(certificates.read_certificates())
+        _take_certificates(found, erasures)
         old = f"{name}{OLD}{datetime.now(UTC):%Y%m%d%H%M%S}"
         with new_database("restoring") as fresh:
             load(found, programs, fresh)
@@ -84,14 +81,61 @@ def _restore(
                 carried = carry_over(owner, name, found.manifest)
                 findings = _verify(found)
             db.engine().dispose()
-            postgresql.swap(owner, fresh=fresh, into=name, old=old)
-        aside = _put_digests(found)
-        written, different = _put_files(found.folder)
+            added = _change_places(found, fresh=fresh, into=name, old=old)
+        aside = restoring_files.finish() or 0
     made = found.manifest
-    rows = sum(made.tables.values())
     return Restored(
-        made.made_at, rows, held, read, erased, carried, aside, written, different, findings, old, made.bucket
+        made_at=made.made_at,
+        rows=sum(made.tables.values()),
+        held=held,
+        certificates=read,
+        erased=erased,
+        carried=carried,
+        digests_aside=aside,
+        files=len(added.written),
+        different_files=added.different,
+        findings=findings,
+        old=old,
+        bucket=made.bucket,
     )
+
+
+def finish() -> bool:
+    """Bring a restore to its end that was broken off when the databases had changed places, and clear away one that was broken off
+    before. Whether there was one of the first kind. Raises BroadsheetError."""
+    with postgresql.alone(current().database_owner_url):
+        return restoring_files.finish() is not None
+
+
+def _change_places(found: Unpacked, *, fresh: str, into: str, old: str) -> Added:
+    """The new database in the place of the present one, whose files are there before it is; or nothing of it. Its digests wait, for
+    the present one has its own. Raises BroadsheetError."""
+    owner, added = current().database_owner_url, Added()
+    number = postgresql.number_of(owner, fresh)
+    try:
+        restoring_files.add(found.folder, added)
+        restoring_files.stage_digests(found, number)
+        postgresql.swap(owner, fresh=fresh, into=into, old=old)
+    except BaseException as error:
+        # The server's answer may be what was lost, or Ctrl-C have come after it.
+        if not _is_in_place(owner, into, number):
+            restoring_files.take_back(added)
+            if isinstance(error, OSError):
+                raise BroadsheetError(
+                    f"{error.filename or current().home}: {error.strerror or error}. Nothing was changed: the database is as it was."
+                ) from None
+            raise
+    return added
+
+
+def _is_in_place(owner: str, name: str, number: int) -> bool:
+    try:
+        return postgresql.number_of(owner, name) == number
+    except psycopg.OperationalError:
+        raise BroadsheetError(
+            "The database server broke off while the databases were changing places. When it answers again, run `broadsheet restore --finish`, "
+            "which looks which of them is in place and puts the digests that go with it beside it."
+        ) from None
 
 
 def old_databases() -> list[str]:
@@ -103,9 +147,11 @@ def old_databases() -> list[str]:
 def drop_old(*, actor: str) -> list[str]:
     """Delete the databases that were put aside; what they hold of people goes with them. Returns their names."""
     owner = current().database_owner_url
-    dropped = old_databases()
-    for name in dropped:
-        postgresql.drop(owner, name)
+    with postgresql.alone(owner):
+        restoring_files.finish()
+        dropped = old_databases()
+        for name in dropped:
+            postgresql.drop(owner, name)
     if dropped:
         with transaction() as tx:
             audit(tx, actor, "drop databases", "database", names=dropped)
@@ -183,6 +229,15 @@ def _verify(found: Unpacked) -> int:
     return len(verified.findings) + verified.more_findings
 
 
+def _take_certificates(found: Unpacked, more: Path | None) -> None:
+    """All that there are into the home. Raises BroadsheetError."""
+    _keep_present_certificates(found.manifest)
+    for folder in filter(None, (found.folder / "erasures", more)):
+        _merge_certificates(folder)
+    # Before anything is loaded: one that is no certificate of ours must not be found out when half is done.
+    list(certificates.read_certificates())
+
+
 def _keep_present_certificates(manifest: Manifest) -> None:
     """Those that the present database has and this machine no file of: they were made by another machine's web process, say. A
     database that cannot be read, or is another's, has none for us."""
@@ -199,40 +254,3 @@ def _merge_certificates(folder: Path) -> None:
     """Those that the home lacks. One of that name that says something else is refused. Raises BroadsheetError."""
     for path in sorted(folder.glob("*.json")):
         write_once(certificates.folder() / path.name, path.read_text(encoding="utf-8"))
-
-
-def _put_digests(found: Unpacked) -> int:
-    """The backup's digests into the home; those that the home has of later, or of another line, go aside: they say which acts the
-    restored database has lost. Returns how many."""
-    folder, made = digesting.folder(), found.folder / "digests"
-    lost = folder / f"not-in-the-backup-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-    moved = 0
-    for number in digesting.files():
-        path = folder / f"{number:08d}.json"
-        same = made / path.name
-        if same.exists() and same.read_bytes() == path.read_bytes():
-            continue
-        if number > found.manifest.last_digest or same.exists():
-            lost.mkdir(mode=0o700, exist_ok=True)
-            path.rename(lost / path.name)
-            moved += 1
-    for path in sorted(made.glob("*.json")):
-        write_once(folder / path.name, path.read_text(encoding="utf-8"))
-    return moved
-
-
-def _put_files(folder: Path) -> tuple[int, int]:
-    """Pictures and designs that are not there. How many, and how many are there and differ: those stay as they are."""
-    written = different = 0
-    for name, base in (("media", current().media), ("designs", current().designs)):
-        for path in sorted((folder / name).rglob("*")):
-            if not path.is_file():
-                continue
-            target = base / path.relative_to(folder / name)
-            if target.exists():
-                different += target.read_bytes() != path.read_bytes()
-                continue
-            target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-            shutil.copyfile(path, target)
-            written += 1
-    return written, different

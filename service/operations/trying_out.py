@@ -3,9 +3,11 @@ consent that still holds. What is tried out is dropped again, whatever happens."
 
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+
+import psycopg
 
 from service import db, settings
 from service.clients import postgresql
@@ -54,7 +56,9 @@ def new_database(what: str) -> Iterator[str]:
     try:
         yield name
     finally:
-        postgresql.drop(owner, name)
+        # Where the server is away the next one drops it; what went wrong must not be hidden by that.
+        with suppress(psycopg.OperationalError):
+            postgresql.drop(owner, name)
 
 
 @contextmanager
