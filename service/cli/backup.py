@@ -46,7 +46,7 @@ def backup(
     """
     chosen = settings.load()
     secret = backing_up.read_key(key_file) if key_file else None
-    with _ended_kindly(), looking(chosen) as connected, screen.status("Backing up…"):
+    with _ended_kindly(), looking(chosen, behind=True) as connected, screen.status("Backing up…"):
         made = backing_up.back_up(
             folder.absolute(),
             programs=_programs(connected),

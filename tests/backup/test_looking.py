@@ -11,6 +11,7 @@ import pytest
 from service.clients.postgresql import conninfo
 from tests.backup.conftest import Home
 
+RUNNER = "__import__('service.migrations.runner', fromlist=['x'])"
 LOOKING = (("status",), ("epoch", "show"), ("backup", "/tmp/broadsheet-never-made"))
 
 
@@ -36,7 +37,9 @@ def execute(home: Home, statement: str) -> list[tuple[object, ...]]:
 def test_a_database_of_another_version_is_left_as_it_is(migrated: Home, command: tuple[str, ...]) -> None:
     ((head,),) = execute(migrated, "SELECT version_num FROM alembic_version")
     migrated.run(*LOOKING[0]).succeeded()
-    for version, told in ((f"{int(str(head)) - 1:04d}", "lacks 1 migration of this version"), ("9999", "by a newer")):
+    # A backup of one that is behind is made, see below.
+    behind = (f"{int(str(head)) - 1:04d}", "lacks 1 migration of this version")
+    for version, told in (("9999", "by a newer"), behind)[: 1 if command[0] == "backup" else 2]:
         execute(migrated, f"UPDATE alembic_version SET version_num = '{version}'")
         (problem,) = migrated.run(*command).refused(1)
         assert told in problem
@@ -44,6 +47,15 @@ def test_a_database_of_another_version_is_left_as_it_is(migrated: Home, command:
         assert execute(migrated, "SELECT version_num FROM alembic_version") == [(version,)]
     execute(migrated, f"UPDATE alembic_version SET version_num = '{head}'")
     assert not Path("/tmp/broadsheet-never-made").exists()
+
+
+def test_a_database_that_is_behind_is_backed_up_as_it_is(migrated: Home) -> None:
+    migrated.python(f"{RUNNER}.downgrade(__import__('service.db').db.owner_engine(), '0024')")
+    made = migrated.run("backup", migrated.backups, "--json").succeeded().json
+    assert made["tried"]
+    assert execute(migrated, "SELECT version_num FROM alembic_version") == [("0024",)]
+    migrated.run("restore", made["file"], "--replace").succeeded()
+    migrated.run("status").succeeded()
 
 
 @pytest.mark.parametrize("command", LOOKING)
