@@ -53,6 +53,21 @@ def database(chosen: Settings) -> Iterator[Settings]:
 
 
 @contextmanager
+def looking(chosen: Settings, *, behind: bool = False) -> Iterator[Settings]:
+    """This process wired to the database as it is, for what only looks: nothing is made, brought up to date or noted. `behind`: also
+    to one of an older version. Raises BroadsheetError where there is no installation, or its database is of another version or was
+    made with other keys."""
+    if chosen.embedded and not embedded.is_made(chosen.home):
+        raise BroadsheetError(
+            f"There is no installation in {chosen.home}. Set BROADSHEET_HOME to the one that you mean, or make one by `broadsheet up`."
+        )
+    with servers(chosen) as connected:
+        _check_version(connected, behind)
+        wiring.check_installation(note=False)
+        yield connected
+
+
+@contextmanager
 def servers(chosen: Settings) -> Iterator[Settings]:
     """This process wired to the servers and no more: the database may be empty, of another version, or made with other keys."""
     with ExitStack() as stack:
@@ -152,6 +167,26 @@ def _migrate(chosen: Settings) -> None:
         raise BroadsheetError(
             f"The database was made by a newer version of Broadsheet ({error}). Use that one, or restore a backup."
         ) from None
+
+
+def _check_version(chosen: Settings, behind: bool) -> None:
+    """Refuse a database that is not as this code expects it, but for one that is merely `behind` where that will do. Raises
+    BroadsheetError."""
+    lacking = runner.lacking(db.engine())
+    if lacking is None:
+        raise BroadsheetError(
+            "The database was made by a newer version of Broadsheet. Use that one, or restore a backup. Nothing was changed."
+        )
+    if lacking and not behind:
+        way = (
+            "restart `broadsheet up`, or run `broadsheet migrate` while it does not run"
+            if chosen.embedded
+            else "run `broadsheet migrate` (systemd: `systemctl start broadsheet-migrate`; containers: `up -d migrate`)"
+        )
+        raise BroadsheetError(
+            f"The database lacks {lacking} {'migration' if lacking == 1 else 'migrations'} of this version, and looking at it changes nothing. "
+            f"To bring it up to date, {way}. Until then, use the version that it is of."
+        )
 
 
 def _role(chosen: Settings) -> str | None:

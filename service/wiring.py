@@ -12,6 +12,7 @@ _OTHER_KIND = {
     "sandbox": "This installation has been sending to the sandbox; its made-up bounces and leavings must not meet real readers. For real mail use another BROADSHEET_HOME, or another database.",
     "real": "This installation has been sending real mail; the sandbox's made-up events must not meet its readers. Set SENDGRID_API_KEY, or try things out with another BROADSHEET_HOME.",
 }
+_NOTE_ADDRESS_KEY = "UPDATE installation SET address_key_check = :check WHERE address_key_check IS NULL"
 
 
 def wire(chosen: Settings, *, pool_size: int = 5) -> None:
@@ -22,22 +23,25 @@ def wire(chosen: Settings, *, pool_size: int = 5) -> None:
     queue.configure(chosen)
 
 
-def check_installation() -> None:
+def check_installation(*, note: bool = True) -> None:
     """Refuse to mix a trial with real mail, and to work with other keys than those that the database was made with. A database that
-    was never used gets its name here.
+    was never used gets its name here, and keys that are new to it are noted, unless this process only looks (`note`).
 
     Raises BroadsheetError. A process with the wrong ADDRESS_KEY would not recognise those who left; one that lacks a key of
     SECRET_KEYS would refuse the leave links that were signed with it.
     """
     check = key_check(settings.current().address_key)
     with db.transaction() as tx:
-        tx.execute("UPDATE installation SET address_key_check = :check WHERE address_key_check IS NULL", check=check)
+        if note:
+            tx.execute(_NOTE_ADDRESS_KEY, check=check)
         stored, kind = tx.execute("SELECT address_key_check, kind FROM installation").one()
         signed_with = [bytes(one) for one in tx.execute("SELECT unnest(secret_key_checks) FROM installation").scalars()]
     if fault := is_another(stored, kind):
         raise BroadsheetError(fault)
     _check_secret_keys(signed_with)
-    _name_new_database()
+    if note:
+        _note_secret_key(signed_with)
+        _name_new_database()
 
 
 def key_check(key: bytes) -> bytes:
@@ -46,8 +50,7 @@ def key_check(key: bytes) -> bytes:
 
 
 def _check_secret_keys(signed_with: list[bytes]) -> None:
-    """All keys by which links were signed must be there. The newest is noted as one of them; those after it were noted when they
-    were the newest."""
+    """All keys by which links were signed must be there."""
     ours = [key_check(key.encode()) for key in settings.current().secret_keys]
     missing = [one for one in signed_with if one not in ours]
     if signed_with and len(missing) == len(signed_with):
@@ -59,11 +62,16 @@ def _check_secret_keys(signed_with: list[bytes]) -> None:
             f"SECRET_KEYS lacks {len(missing)} of the keys that links in mails already sent were signed with. Put it back, after the newer ones; "
             "or, if those links are to stop working, run `broadsheet secrets retire`."
         )
-    if ours and ours[0] not in signed_with:
+
+
+def _note_secret_key(signed_with: list[bytes]) -> None:
+    """The newest is one of them from now on; those after it were noted when they were the newest."""
+    newest = [key_check(key.encode()) for key in settings.current().secret_keys[:1]]
+    if newest and newest[0] not in signed_with:
         with db.transaction() as tx:
             tx.execute(
                 "UPDATE installation SET secret_key_checks = secret_key_checks || CAST(:new AS bytea) WHERE NOT CAST(:new AS bytea) = ANY(secret_key_checks)",
-                new=ours[0],
+                new=newest[0],
             )
 
 

@@ -17,7 +17,7 @@ from service.clients.postgresql import Programs
 from service.operations import backing_up, restoring
 from service.operations.backing_up import Backup
 from service.operations.restoring import Restored
-from service.running import bundled_programs, database, refuse_while_up, servers
+from service.running import bundled_programs, looking, refuse_while_up, servers
 from service.settings import Settings
 
 key_option = click.option(
@@ -46,7 +46,7 @@ def backup(
     """
     chosen = settings.load()
     secret = backing_up.read_key(key_file) if key_file else None
-    with _ended_kindly(), database(chosen) as connected, screen.status("Backing up…"):
+    with _ended_kindly(), looking(chosen, behind=True) as connected, screen.status("Backing up…"):
         made = backing_up.back_up(
             folder.absolute(),
             programs=_programs(connected),

@@ -6,14 +6,14 @@ from service import settings
 from service.cli.frame import actor, as_json, command, counted, plain, say, show_json
 from service.cli.groups import epochs as group
 from service.operations import epochs
-from service.running import database
+from service.running import database, looking
 
 
 @command(group, example="broadsheet epoch show")
 @as_json
 def show(as_json: bool) -> None:
     """Whether the database is the newest that this machine has seen, and which issues wait for a decision."""
-    with database(settings.load()):
+    with looking(settings.load()):
         found = epochs.state()
     if as_json:
         show_json(found)

@@ -6,14 +6,14 @@ from service import settings
 from service.cli.frame import as_json, command, plain, say, show_json
 from service.cli.groups import root
 from service.operations import reporting, tracking
-from service.running import database
+from service.running import database, looking
 
 
 @command(root, example="broadsheet status")
 @as_json
 def status(as_json: bool) -> None:
     """Duties, SendGrid's events, and issues that are on their way or wait for a person."""
-    with database(settings.load()):
+    with looking(settings.load()):
         found = reporting.status()
     if as_json:
         show_json(found)

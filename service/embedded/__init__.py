@@ -14,10 +14,10 @@ from pathlib import Path
 
 from service.embedded import postgresql, valkey
 from service.embedded.keeping import Keeper
-from service.embedded.place import lock, make_home, packages, place, write_private
+from service.embedded.place import is_settled, lock, make_home, packages, place, write_private
 from service.embedded.process import EmbeddedError
 
-__all__ = ["EmbeddedError", "Servers", "noted", "postgresql_program", "running", "servers"]
+__all__ = ["EmbeddedError", "Servers", "is_made", "noted", "postgresql_program", "running", "servers"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,11 @@ def noted(home: Path) -> Servers | None:
     except PermissionError as error:
         raise EmbeddedError(f"{error.filename} belongs to another account: run as that account.") from error
     return Servers(**known)
+
+
+def is_made(home: Path) -> bool:
+    """Whether servers were ever started for this home."""
+    return is_settled(Path(os.path.realpath(home)))
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from pathlib import Path
 from service.embedded.process import Account, EmbeddedError
 
 _SHARED = Path("/var/lib/broadsheet")  # only as root, and only for what the account could not reach elsewhere
+_RECORD = "embedded.json"
 _ACCOUNTS = ("broadsheet", "nobody", "daemon")
 
 
@@ -52,9 +53,14 @@ def make_home(home: Path) -> None:
         (home / name).mkdir(mode=0o700, exist_ok=True)
 
 
+def is_settled(home: Path) -> bool:
+    """Whether the home has its place."""
+    return (home / _RECORD).exists()
+
+
 def place(home: Path) -> Place:
     """The home's place: settled at its first start, written down, and the same ever after."""
-    record = home / "embedded.json"
+    record = home / _RECORD
     if not record.exists():
         account = _account(home)
         inside = account is None or _may_enter(home, account)

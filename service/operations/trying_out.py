@@ -13,6 +13,7 @@ from service import db, settings
 from service.clients import postgresql
 from service.clients.postgresql import Programs
 from service.errors import BroadsheetError
+from service.migrations import runner
 from service.operations import verifying
 from service.operations.backup_archive import Unpacked
 from service.operations.verifying import Verification
@@ -26,6 +27,8 @@ def try_out(found: Unpacked, programs: Programs) -> Verification:
     with new_database("trial") as name:
         load(found, programs, name)
         with using(postgresql.with_database(owner, name), home=found.folder):
+            # As restoring does: what is backed up may be of the version before.
+            runner.upgrade(db.owner_engine())
             return verifying.verify()
 
 

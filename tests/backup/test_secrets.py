@@ -69,7 +69,7 @@ def test_the_wrong_keys_do_not_start(home: Home) -> None:
 
     def start(**changed: str) -> Ended:
         path.write_text(json.dumps(first | changed))
-        return home.run("status")
+        return home.run("migrate")
 
     key = first["secret_keys"]
     assert "not the keys that this database was made with" in start(secret_keys="k" * 40).refused(1)[0]
@@ -91,8 +91,8 @@ def test_keys_of_the_environment_are_not_changed_but_a_new_one_is_printed(home: 
     new = ended.out.strip()
     assert len(new) >= 32
     assert new not in ended.err
-    home.run("status", **keys | {"SECRET_KEYS": f"{'k' * 40},{new}"}).succeeded()
-    home.run("status", **keys | {"SECRET_KEYS": f"{new},{'k' * 40}"}).succeeded()
-    assert home.run("status", **keys).code == 1
+    home.run("migrate", **keys | {"SECRET_KEYS": f"{'k' * 40},{new}"}).succeeded()
+    home.run("migrate", **keys | {"SECRET_KEYS": f"{new},{'k' * 40}"}).succeeded()
+    assert home.run("migrate", **keys).code == 1
     assert "1 key retired" in home.run("secrets", "retire", "--yes", **keys | {"SECRET_KEYS": new}).succeeded().err
-    home.run("status", **keys | {"SECRET_KEYS": new}).succeeded()
+    home.run("migrate", **keys | {"SECRET_KEYS": new}).succeeded()
