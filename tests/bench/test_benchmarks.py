@@ -84,6 +84,7 @@ def test_an_issue_reaches_every_reader_of_the_benchmark_once() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_two_machines_share_an_issue_and_no_reader_gets_two_copies() -> None:
     found = bench("send", "--readers", 12_000, "--latency", 80, "--workers", 1, "--hosts", 2, "--times", 1)
     assert (found["readers"], found["twice"], found["hosts"]) == (found["accepted"], 0, 2)

@@ -208,7 +208,7 @@ def own_secrets(home: Home) -> set[str]:
     return {one for value in kept.values() for one in value.split(",")} | {pem[1]}
 
 
-@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize("form", [pytest.param("text", marks=pytest.mark.long), "json"])
 def test_nothing_of_a_person_or_a_key_is_logged_shown_with_an_error_or_kept_in_the_clear(home: Home, form: str) -> None:
     home.run.environ.update(KEYS, LOG_FORMAT=form, LOG_LEVEL="debug")
     create = ("newsletter", "create", "monthly", "--name", "Monthly", "--from", "news@sender.example")
