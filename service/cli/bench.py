@@ -5,6 +5,7 @@ import sys
 
 import click
 
+from service.cli import bench_frame
 from service.cli.bench_frame import home, show
 from service.cli.frame import as_json, command, say
 from service.cli.groups import benches
@@ -81,20 +82,8 @@ def pages(readers: int, times: int, as_json: bool) -> None:
 
 @command(benches, example="broadsheet bench send --readers 1000000 --workers 8 --json")
 @click.option("--readers", type=click.IntRange(100, 10_000_000), default=100_000, show_default=True)
-@click.option(
-    "--latency",
-    type=click.FloatRange(0, 5000),
-    default=100.0,
-    show_default=True,
-    help="Milliseconds until the sink answers.",
-)
-@click.option(
-    "--workers",
-    type=click.IntRange(1, 64),
-    default=8,
-    show_default=True,
-    help="Requests under way at once on each machine.",
-)
+@bench_frame.latency
+@bench_frame.workers
 @click.option(
     "--hosts",
     type=click.IntRange(1, 4),
@@ -102,7 +91,7 @@ def pages(readers: int, times: int, as_json: bool) -> None:
     show_default=True,
     help="Homes with workers of their own, on the first one's servers.",
 )
-@click.option("--times", type=click.IntRange(1, 20), default=3, show_default=True, help="Issues; medians count.")
+@bench_frame.times
 @as_json
 def send(readers: int, latency: float, workers: int, hosts: int, times: int, as_json: bool) -> None:
     """How fast an issue leaves: from Send until its ledger is closed, into a sink that answers every request with 202.

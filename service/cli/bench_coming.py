@@ -2,6 +2,7 @@
 
 import click
 
+from service.cli import bench_frame
 from service.cli.bench_frame import home, show
 from service.cli.frame import as_json, command, say
 from service.cli.groups import benches
@@ -9,9 +10,7 @@ from service.lab import bench_flood, bench_import, bench_signup, bench_unsubscri
 
 
 @command(benches, example="broadsheet bench signup --seconds 5")
-@click.option(
-    "--seconds", type=click.FloatRange(0.5, 60), default=5.0, show_default=True, help="Of each of three runs."
-)
+@bench_frame.seconds
 @as_json
 def signup(seconds: float, as_json: bool) -> None:
     """Sign-ups a second through the hosted form, over real HTTP, while everything runs.
@@ -32,9 +31,7 @@ def signup(seconds: float, as_json: bool) -> None:
 @click.option(
     "--readers", type=click.IntRange(1000, 5_000_000), default=100_000, show_default=True, help="Rows of the file."
 )
-@click.option(
-    "--times", type=click.IntRange(1, 20), default=3, show_default=True, help="Fresh installations; medians count."
-)
+@bench_frame.times
 @as_json
 def import_(readers: int, times: int, as_json: bool) -> None:
     """How fast a file of readers is imported, with validation, consent records and a report of its bad rows.
@@ -52,9 +49,7 @@ def import_(readers: int, times: int, as_json: bool) -> None:
 
 
 @command(benches, example="broadsheet bench unsubscribe --seconds 5 --json")
-@click.option(
-    "--seconds", type=click.FloatRange(0.5, 60), default=5.0, show_default=True, help="Of each of three runs."
-)
+@bench_frame.seconds
 @as_json
 def unsubscribe(seconds: float, as_json: bool) -> None:
     """Readers a second who leave by one click (RFC 8058), with real links over real HTTP, while everything runs.
@@ -97,14 +92,8 @@ def webhooks(events: int, as_json: bool) -> None:
 @click.option(
     "--events", type=click.IntRange(100, 1_000_000), default=100_000, show_default=True, help="Posted in all."
 )
-@click.option(
-    "--latency",
-    type=click.FloatRange(0, 5000),
-    default=100.0,
-    show_default=True,
-    help="Milliseconds until the sink answers.",
-)
-@click.option("--workers", type=click.IntRange(1, 64), default=8, show_default=True, help="Requests under way at once.")
+@bench_frame.latency
+@bench_frame.workers
 @as_json
 def flood(readers: int, events: int, latency: float, workers: int, as_json: bool) -> None:
     """What a flood of events costs an issue that is being sent: repeated up to 46 times, shuffled, reversed, a day late, all at once.

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from service.cli import bench_frame
 from service.cli.bench_frame import home, show
 from service.cli.frame import as_json, command, say
 from service.cli.groups import benches
@@ -60,9 +61,7 @@ def growth(sizes: list[int], times: int, with_import: bool, plot: Path | None, a
 
 @command(benches, example="broadsheet bench peers --readers 2000 --json")
 @click.option("--readers", type=click.IntRange(100, 200_000), default=2000, show_default=True)
-@click.option(
-    "--times", type=click.IntRange(1, 20), default=3, show_default=True, help="Issues of each; medians count."
-)
+@bench_frame.times
 @as_json
 def peers(readers: int, times: int, as_json: bool) -> None:
     """The same issue to the same readers by this service and by django-newsletter, each into a sink on this machine.

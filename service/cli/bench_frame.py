@@ -1,4 +1,4 @@
-"""What the benchmark commands share: a home that is removed afterwards, and how their results are shown."""
+"""What the benchmark commands share: options, a home that is removed afterwards, and how their results are shown."""
 
 import shutil
 import signal
@@ -9,7 +9,28 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import click
+
 from service.cli.frame import say, show_json
+
+seconds = click.option(
+    "--seconds", type=click.FloatRange(0.5, 60), default=5.0, show_default=True, help="Of each of three runs."
+)
+times = click.option("--times", type=click.IntRange(1, 20), default=3, show_default=True, help="Runs; medians count.")
+latency = click.option(
+    "--latency",
+    type=click.FloatRange(0, 5000),
+    default=100.0,
+    show_default=True,
+    help="Milliseconds until the sink answers.",
+)
+workers = click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=8,
+    show_default=True,
+    help="Requests under way at once on each machine.",
+)
 
 
 @contextmanager

@@ -110,6 +110,28 @@ def load(chosen: Settings, job: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def beside_healthz(
+    chosen: Settings, job: Mapping[str, Any], *, called: str, right: str, connections: int, seconds: float
+) -> dict[str, Any]:
+    """What a load comes to, its answers under the name `called`, and /healthz of the same server just before. Raises BroadsheetError
+    when an answer has not the `right` status."""
+    size = {"connections": connections, "seconds": seconds}
+    yardstick = load(chosen, {"kind": "get", "path": "/healthz", **size})
+    found = load(chosen, {**job, **size})
+    for name, one, status in (("/healthz", yardstick, "200"), (called, found, right)):
+        if set(one["statuses"]) != {status}:
+            raise BroadsheetError(f"{name} was answered {one['statuses']} where only {status} is right.")
+    healthz, asked = (one["asked"] / one["elapsed"] for one in (yardstick, found))
+    return {
+        called: found["asked"],
+        f"{called}_per_second": round(asked, 1),
+        "p50_ms": round(percentile(found["seconds"], 0.5) * 1000, 1),
+        "p99_ms": round(percentile(found["seconds"], 0.99) * 1000, 1),
+        "healthz_per_second": round(healthz, 1),
+        "ratio": round(asked / healthz, 3),
+    }
+
+
 def percentile(values: Sequence[float], share: float) -> float:
     """The smallest value that this share of all is not above."""
     ordered = sorted(values)

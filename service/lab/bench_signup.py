@@ -48,22 +48,15 @@ def run(home: Path, seconds: float, say: Callable[[str], None]) -> dict[str, Any
 
 
 def _measure(chosen: Settings, form: bench.Form, seconds: float, number: int) -> dict[str, Any]:
-    size = {"connections": CONNECTIONS, "seconds": seconds}
-    yardstick = bench.load(chosen, {"kind": "get", "path": "/healthz", **size})
     words = {"fields": form.fields, "first": number * 10_000_000, "domain": "signups.example"}
-    found = bench.load(chosen, {"kind": "signup", "path": "/subscribe", **words, **size})
-    for name, one, right in (("/healthz", yardstick, "200"), ("sign-up", found, "303")):
-        if set(one["statuses"]) != {right}:
-            raise BroadsheetError(f"{name} was answered {one['statuses']} where only {right} is right.")
-    healthz, signups = (one["asked"] / one["elapsed"] for one in (yardstick, found))
-    return {
-        "signups": found["asked"],
-        "signups_per_second": round(signups, 1),
-        "p50_ms": round(bench.percentile(found["seconds"], 0.5) * 1000, 1),
-        "p99_ms": round(bench.percentile(found["seconds"], 0.99) * 1000, 1),
-        "healthz_per_second": round(healthz, 1),
-        "ratio": round(signups / healthz, 3),
-    }
+    return bench.beside_healthz(
+        chosen,
+        {"kind": "signup", "path": "/subscribe", **words},
+        called="signups",
+        right="303",
+        connections=CONNECTIONS,
+        seconds=seconds,
+    )
 
 
 def _line(one: dict[str, Any]) -> str:

@@ -77,22 +77,16 @@ def _links(chosen: Settings, newsletter: int) -> _Links:
 
 
 def _measure(chosen: Settings, links: _Links, seconds: float) -> dict[str, Any]:
-    size = {"connections": CONNECTIONS, "seconds": seconds}
-    yardstick = bench.load(chosen, {"kind": "get", "path": "/healthz", **size})
-    found = bench.load(chosen, {"kind": "leave", "tokens": links.some(int(MOST * seconds)), **size})
-    links.use(found["asked"])
-    for name, one in (("/healthz", yardstick), ("a leave link", found)):
-        if set(one["statuses"]) != {"200"}:
-            raise BroadsheetError(f"{name} was answered {one['statuses']} where only 200 is right.")
-    healthz, leaves = (one["asked"] / one["elapsed"] for one in (yardstick, found))
-    return {
-        "leaves": found["asked"],
-        "leaves_per_second": round(leaves, 1),
-        "p50_ms": round(bench.percentile(found["seconds"], 0.5) * 1000, 1),
-        "p99_ms": round(bench.percentile(found["seconds"], 0.99) * 1000, 1),
-        "healthz_per_second": round(healthz, 1),
-        "ratio": round(leaves / healthz, 3),
-    }
+    found = bench.beside_healthz(
+        chosen,
+        {"kind": "leave", "tokens": links.some(int(MOST * seconds))},
+        called="leaves",
+        right="200",
+        connections=CONNECTIONS,
+        seconds=seconds,
+    )
+    links.use(found["leaves"])
+    return found
 
 
 def _check(chosen: Settings, issue: int, used: list[int]) -> int:
