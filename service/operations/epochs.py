@@ -73,18 +73,32 @@ class Epoch:
     @property
     def told(self) -> str:
         """For a person: what it means, and what to do."""
+        return f"{self.fault} {self.remedy}".strip()
+
+    @property
+    def fault(self) -> str:
+        """What it means."""
         if self.standing is Standing.SAME:
             return "The database is the newest that this machine has seen."
         if self.standing in (Standing.RESTORED, Standing.OLDER):
-            return f"The database was restored: {self.restored_because or self.why}. Nothing of any issue is sent until somebody decides: `broadsheet epoch accept`, or the settings page."
+            return f"The database was restored: {self.restored_because or self.why}. Nothing of any issue is sent until somebody decides."
         begins = (
             "This machine has not seen this database before"
             if self.standing is Standing.NEW
             else "This machine knows another database"
         )
+        return f"{begins}, and so cannot tell whether it was restored: nothing is sent from here."
+
+    @property
+    def remedy(self) -> str:
+        """What to do; nothing where it is the same."""
+        if self.standing is Standing.SAME:
+            return ""
+        if self.standing in (Standing.RESTORED, Standing.OLDER):
+            return "Look at what waits (`broadsheet epoch show`), then decide: `broadsheet epoch accept`, or the settings page."
         return (
-            f"{begins}, and so cannot tell whether it was restored: nothing is sent from here. If the database has been in use all the "
-            "time and only the machine is new, run `broadsheet epoch join`. If it comes from a backup, run `broadsheet epoch accept`."
+            "If the database has been in use all the time and only the machine is new, run `broadsheet epoch join`. If it comes from a "
+            "backup, run `broadsheet epoch accept`."
         )
 
     @property
