@@ -26,6 +26,10 @@ class Seen:
     attempt: str = ""
     armed_at: str = ""
 
+    def parameters(self) -> dict[str, Any]:
+        """For the SQL that compares the database with it."""
+        return {"epoch": self.installation, "mark": self.mark, "last_armed": self.attempt or None}
+
 
 NOTHING = Seen()
 
@@ -53,9 +57,8 @@ def seen() -> Seen:
 
 
 def parameters() -> dict[str, Any]:
-    """For the SQL that compares the database with the file."""
-    known = seen()
-    return {"epoch": known.installation, "mark": known.mark, "last_armed": known.attempt or None}
+    """For the SQL that compares the database with the file. Raises as `seen` does."""
+    return seen().parameters()
 
 
 def remember(installation: str, mark: int, marked_at: str) -> None:

@@ -110,7 +110,7 @@ class Epoch:
 def compare(tx: Transaction) -> Epoch:
     """Compare, and change nothing. Raises BroadsheetError when the file cannot be understood."""
     known = epoch.seen()
-    row = tx.execute(_STANDING, _parameters(known)).one()
+    row = tx.execute(_STANDING, known.parameters()).one()
     if row.restored_at is not None:
         standing = Standing.RESTORED
     elif row.as_seen:
@@ -257,10 +257,6 @@ def _compare_anyhow(tx: Transaction) -> Epoch:
     except BroadsheetError:
         row = tx.execute("SELECT epoch, mark, marked_at, restored_because FROM installation").one()
         return Epoch(Standing.NEW, row.epoch or "", row.mark, row.marked_at, row.restored_because, epoch.NOTHING)
-
-
-def _parameters(known: Seen) -> dict[str, Any]:
-    return {"epoch": known.installation, "mark": known.mark, "last_armed": known.attempt or None}
 
 
 def _check_reason(reason: str) -> None:
