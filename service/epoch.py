@@ -79,6 +79,14 @@ def remember_attempt(attempt: str) -> None:
             _write(replace(known, attempt=attempt, armed_at=armed_at))
 
 
+def follow(known: Seen, mark: int, marked_at: str, installation: str) -> None:
+    """From now on this is the state that was seen, where the file still says what is `known`: that was given up by a person's
+    decision on another machine."""
+    with _alone():
+        if seen() == known:
+            _write(Seen(installation, mark, marked_at))
+
+
 def begin(installation: str, mark: int, marked_at: str) -> None:
     """From now on this is the state that was seen, whatever the file said before: a person's decision, or a new installation."""
     with _alone():
