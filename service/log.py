@@ -13,7 +13,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 # Bounded, so that a long line without a space costs no minutes.
 _ADDRESS = re.compile(r"(?:[^\s@<>\"%]|%(?!40)){1,128}(?:@|%40)[^\s@<>\"'\\,;:)&]{1,255}\.[^\s@<>\"'\\,;:)&]+")
 _SECRET = re.compile(
-    r"(/(?:u|c|p)/)[\w-]{20,}|(SG\.)[\w.-]{10,}|(://[^:/@\s\"]{0,100}:)[^\s\"]{1,200}(?=@)|(Bearer )[^\s\"',\\]+|(password=)[^\s\"'&\\]+"
+    r"(/(?:u|c|p|m|a|admin/link)/)[\w.-]{20,}|([?&](?:code|state)=)[^\s\"'&\\]+|(SG\.)[\w.-]{10,}|(://[^:/@\s\"]{0,100}:)[^\s\"]{1,200}(?=@)|(Bearer )[^\s\"',\\]+|(password=)[^\s\"'&\\]+"
 )
 
 

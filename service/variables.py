@@ -102,7 +102,7 @@ VARIABLES = (
     Variable("SENDING_WORKERS", "Requests to SendGrid under way at once on this machine, 1 to 64.", "8", "4"),
     Variable(
         "SIGNUP_MAILS_PER_HOUR",
-        "Confirmation mails sent in an hour, at most; further sign-ups wait.",
+        "Sign-ups and changes of address that are answered by mail in an hour, at most; further sign-ups wait.",
         "500",
         "2000",
     ),

@@ -59,13 +59,22 @@ def _check(**_: Any) -> None:
 
 
 class Scheduler(PersistentScheduler):
-    """Beat's clock, which knows when it last ticked: a beat that hangs must not seem alive."""
+    """Beat's clock, which knows when it last ticked: a beat that hangs must not seem alive. One that was set back rings all the same."""
 
     ticked_at = time.monotonic()
 
     def tick(self, *arguments: Any, **words: Any) -> Any:
         Scheduler.ticked_at = time.monotonic()
+        self._forget_the_future()
         return super().tick(*arguments, **words)
+
+    def _forget_the_future(self) -> None:
+        """What was rung at a time that is still to come was rung before the clock was set back: it would not be rung until then."""
+        for entry in self.schedule.values():
+            now = entry.default_now()
+            if entry.last_run_at and entry.last_run_at > now:
+                entry.last_run_at = now
+                self._heap = None
 
     @classmethod
     def is_ticking(cls) -> bool:

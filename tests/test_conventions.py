@@ -125,40 +125,6 @@ def test_only_the_database_module_commits_and_only_operations_open_transactions(
             assert "db.transaction(" not in text, name
 
 
-def test_no_sql_is_put_together_from_values() -> None:
-    """Values travel as parameters: an f-string given to execute may only hold names of ours."""
-    for name, tree in trees():
-        if not name.startswith("service/operations/"):
-            continue
-        for node in ast.walk(tree):
-            if (
-                isinstance(node, ast.Call)
-                and isinstance(node.func, ast.Attribute)
-                and node.func.attr == "execute"
-                and node.args
-            ):
-                for part in ast.walk(node.args[0]):
-                    if isinstance(part, ast.FormattedValue):
-                        text = ast.unparse(part.value)
-                        assert re.fullmatch(
-                            r"name|only|_\w+|day|int\(issue_id\)|day \+ timedelta\(days=1\)|table|[A-Z_]+", text
-                        ), f"{name}: {text}"
-
-
-def test_only_what_was_rendered_and_cleaned_is_put_into_a_page_as_it_is() -> None:
-    """Everything else is escaped, whoever wrote it; and nobody's Host header gets into a link."""
-    for path in sorted((ROOT / "templates").rglob("*")):
-        if path.suffix in (".html", ".xml", ".txt") and path.name != "issue.html":
-            text = path.read_text()
-            assert not re.search(r"\|\s*safe\b|autoescape\s+false", text), path
-    for name, tree in trees():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.keyword):
-                assert node.arg != "_external", f"{name}: an address is made from PUBLIC_URL"
-            if isinstance(node, ast.Name) and not name.startswith("service/rendering/"):
-                assert node.id not in ("Markup", "render_template_string"), f"{name}: {node.id}"
-
-
 def test_words_that_the_glossary_refuses_are_not_used_for_names() -> None:
     refused = re.compile(r"(^|_)(campaigns?|contacts?|managers?|handlers?|helpers?|utils?)($|_)", re.IGNORECASE)
     for name, tree in trees():
@@ -198,6 +164,16 @@ def test_the_teams_pages_act_as_whoever_is_signed_in() -> None:
                 assert ast.unparse(node.value) in ("actor()", "gate.actor()", "frame.actor()"), (
                     f"{path.name}:{node.value.lineno}"
                 )
+
+
+@pytest.mark.parametrize("name", ["runtime", "test", "sbom"])
+def test_everything_that_is_installed_is_locked_by_its_hash(name: str) -> None:
+    entries = re.split(r"\n(?=\S)", (ROOT / "requirements" / f"{name}.txt").read_text().strip())
+    pins = [entry for entry in entries if not entry.startswith("#")]
+    assert pins
+    for pin in pins:
+        assert re.match(r"[a-z0-9][a-z0-9.-]*(\[[a-z0-9,-]+\])?==\S", pin), pin
+        assert "--hash=sha256:" in pin, pin
 
 
 def test_vendored_scripts_are_those_that_were_built() -> None:

@@ -1,42 +1,17 @@
-"""`broadsheet bench …`: what this machine can do, measured on a fresh installation that is removed afterwards."""
+"""`broadsheet bench …`: what this machine can do, measured on a fresh installation that is removed afterwards. Here: what goes out,
+and what pages cost."""
 
-import shutil
-import signal
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 import click
 
-from service.cli.frame import as_json, command, say, show_json
+from service.cli.bench_frame import home, show
+from service.cli.frame import as_json, command, say
 from service.cli.groups import benches
-from service.lab import bench_confirmations, bench_flood, bench_pages, bench_render, bench_send, bench_signup
+from service.lab import bench_confirmations, bench_pages, bench_render, bench_send
 
 GOOD = 5.0
 """Seconds within which every confirmation should leave."""
-
-
-@command(benches, example="broadsheet bench signup --seconds 5")
-@click.option(
-    "--seconds", type=click.FloatRange(0.5, 60), default=5.0, show_default=True, help="Of each of three runs."
-)
-@as_json
-def signup(seconds: float, as_json: bool) -> None:
-    """Sign-ups a second through the hosted form, over real HTTP, while everything runs.
-
-    The yardstick is /healthz of the same server in the same run: its share says what a sign-up costs wherever it is measured.
-    """
-    with _home() as home:
-        found = bench_signup.run(home, seconds, say)
-    _show(
-        found,
-        f"Median of {len(found['runs'])} runs: [bold]{found['signups_per_second']:,.0f} sign-ups/s[/bold], p50 {found['p50_ms']:.0f} ms,"
-        f" p99 {found['p99_ms']:.0f} ms; {found['ratio']:.0%} of /healthz.",
-        as_json=as_json,
-    )
 
 
 @command(benches, example="broadsheet bench confirmations --readers 100000 --json")
@@ -50,9 +25,9 @@ def confirmations(readers: int, per_second: float, as_json: bool) -> None:
 
     Exit 0 only if every one leaves within five seconds.
     """
-    with _home() as home:
-        found = bench_confirmations.run(home, readers, per_second, say)
-    _show(
+    with home() as folder:
+        found = bench_confirmations.run(folder, readers, per_second, say)
+    show(
         found,
         f"{found['signups']} sign-ups, {found['during_the_issue']} of them while the issue to {readers:,} readers was being sent"
         f" ({found['issue_seconds']:.0f} s): p50 [bold]{found['p50_s']:.2f} s[/bold], p95 [bold]{found['p95_s']:.2f} s[/bold],"
@@ -71,7 +46,7 @@ def render(times: int, as_json: bool) -> None:
     The yardstick is premailer alone on the same page in the same run.
     """
     found = bench_render.run(times, say)
-    _show(
+    show(
         found,
         f"Medians of {times} runs: [bold]{found['warm_s'] * 1000:.0f} ms[/bold] warm, {found['cold_s'] * 1000:.0f} ms cold (and"
         f" {found['import_s']:.1f} s to import); premailer alone {found['bare_premailer_s'] * 1000:.0f} ms, so all is {found['ratio']:.2f} times it;"
@@ -90,13 +65,13 @@ def pages(readers: int, times: int, as_json: bool) -> None:
     The yardstick is /healthz of the same server in the same run. A fresh installation is filled for it, which takes minutes
     for a million.
     """
-    with _home() as home:
-        found = bench_pages.run(home, readers, times, say)
+    with home() as folder:
+        found = bench_pages.run(folder, readers, times, say)
     for one in found["searches"]:
         say(bench_pages.line(one))
     told = f"above the bar: {', '.join(found['too_slow'])}" if found["too_slow"] else "none above the bar"
     heavy = f"too heavy: {', '.join(found['too_heavy'])}" if found["too_heavy"] else "none too heavy"
-    _show(
+    show(
         found,
         f"{len(found['pages'])} pages at {readers:,} readers ({bench_pages.PAGE_MS} ms a page, {bench_pages.SEARCH_MS} ms a search): {told}; {heavy}."
         f" /healthz {found['healthz_p50_ms']} ms.",
@@ -113,73 +88,34 @@ def pages(readers: int, times: int, as_json: bool) -> None:
     show_default=True,
     help="Milliseconds until the sink answers.",
 )
-@click.option("--workers", type=click.IntRange(1, 64), default=8, show_default=True, help="Requests under way at once.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=8,
+    show_default=True,
+    help="Requests under way at once on each machine.",
+)
+@click.option(
+    "--hosts",
+    type=click.IntRange(1, 4),
+    default=1,
+    show_default=True,
+    help="Homes with workers of their own, on the first one's servers.",
+)
+@click.option("--times", type=click.IntRange(1, 20), default=3, show_default=True, help="Issues; medians count.")
 @as_json
-def send(readers: int, latency: float, workers: int, as_json: bool) -> None:
+def send(readers: int, latency: float, workers: int, hosts: int, times: int, as_json: bool) -> None:
     """How fast an issue leaves: from Send until its ledger is closed, into a sink that answers every request with 202.
 
     The yardstick is the same requests, built before, posted with the same concurrency, and one bare INSERT … SELECT of as many
-    rows. Fails when the sink did not get every reader exactly once.
+    rows. Fails when the sink did not get every reader exactly once, whichever machine sent it.
     """
-    with _home() as home:
-        found = bench_send.run(home, readers, latency, workers, say)
-    _show(
+    with home() as folder:
+        found = bench_send.run(folder, readers, latency, workers, say, hosts=hosts, times=times)
+    show(
         found,
-        f"{found['readers']:,} readers in [bold]{found['total_s']:.1f} s[/bold]: frozen in {found['freeze_s']:.1f} s ({found['freeze_ratio']} times a bare"
-        f" INSERT), handed over at [bold]{found['hand_off_per_second']:,} readers/s[/bold] ({found['hand_off_ratio']:.0%} of bare posts);"
-        f" {found['bytes_a_delivery']} bytes a delivery.",
+        f"Median of {times}: {found['readers']:,} readers in [bold]{found['total_s']:.1f} s[/bold]: frozen in {found['freeze_s']:.1f} s ({found['freeze_ratio']} times a bare"
+        f" INSERT), handed over at [bold]{found['hand_off_per_second']:,.0f} readers/s[/bold] ({found['hand_off_ratio']:.0%} of bare posts);"
+        f" {found['bytes_a_delivery']} bytes a delivery; batches by machine: {', '.join(map(str, found['batches_by_host'].values()))}.",
         as_json=as_json,
     )
-
-
-@command(benches, example="broadsheet bench flood --readers 100000 --events 100000 --json")
-@click.option("--readers", type=click.IntRange(100, 1_000_000), default=100_000, show_default=True)
-@click.option(
-    "--events", type=click.IntRange(100, 1_000_000), default=100_000, show_default=True, help="Posted in all."
-)
-@click.option(
-    "--latency",
-    type=click.FloatRange(0, 5000),
-    default=100.0,
-    show_default=True,
-    help="Milliseconds until the sink answers.",
-)
-@click.option("--workers", type=click.IntRange(1, 64), default=8, show_default=True, help="Requests under way at once.")
-@as_json
-def flood(readers: int, events: int, latency: float, workers: int, as_json: bool) -> None:
-    """What a flood of events costs an issue that is being sent: repeated up to 46 times, shuffled, reversed, a day late, all at once.
-
-    The yardstick is an issue to the same readers without events in the same run. Fails when the flood leaves another end state
-    than the same events once and in order.
-    """
-    with _home() as home:
-        found = bench_flood.run(home, readers, events, latency, workers, say)
-    _show(
-        found,
-        f"{found['events']:,} events at once: [bold]{found['flooded_per_second']:,} readers/s[/bold] instead of"
-        f" {found['undisturbed_per_second']:,} ([bold]{found['ratio']:.0%}[/bold]); hooks answered in {found['hook_p50_ms']:.0f} ms,"
-        f" p99 {found['hook_p99_ms']:.0f} ms; all taken in {found['settled_after_s']:.0f} s after the issue; the end state is the same.",
-        as_json=as_json,
-    )
-
-
-@contextmanager
-def _home() -> Iterator[Path]:
-    home = Path(tempfile.mkdtemp(prefix="broadsheet-bench-"))
-    home.chmod(0o711)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        yield home
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
-
-
-def _show(found: dict[str, Any], line: str, *, as_json: bool) -> None:
-    machine = found["machine"]
-    say(line)
-    say(
-        f"On {machine['processors']} processors, {machine['memory_gib']} GiB, {machine['system']}, Python {machine['python']};"
-        f" load {machine['load_before']} before, {machine['load_after']} after."
-    )
-    if as_json:
-        show_json(found)

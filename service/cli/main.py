@@ -10,6 +10,8 @@ from service.cli import (  # noqa: F401 - each registers its commands
     alarm,
     backup,
     bench,
+    bench_coming,
+    bench_comparing,
     check,
     consent,
     deciding,

@@ -6,7 +6,7 @@ from service import settings
 from service.cli.frame import actor, as_json, command, plain, say, show_json
 from service.cli.groups import root
 from service.domain.permissions import ROLES
-from service.operations import operator_links, operators, second_step
+from service.operations import operator_links, operators, passkeys, second_step
 from service.running import database
 
 
@@ -35,7 +35,11 @@ def create(as_json: bool, address: str, name: str, role: str) -> None:
 
 @command(group, example="broadsheet operator link ada@firm.example")
 @click.argument("address")
-@click.option("--without-second-step", is_flag=True, help="Also turn their second step off: their device is lost.")
+@click.option(
+    "--without-second-step",
+    is_flag=True,
+    help="Also turn their second step off and remove their passkeys: their device is lost.",
+)
 @as_json
 def link(as_json: bool, address: str, without_second_step: bool) -> None:
     """A link by which somebody sets a new password."""
@@ -43,6 +47,7 @@ def link(as_json: bool, address: str, without_second_step: bool) -> None:
         found = operators.find(address)
         if without_second_step:
             second_step.turn_off(found, actor=actor())
+            passkeys.remove_all(found, actor=actor())
         made = operator_links.make(found, actor=actor())
     _link(as_json, found, made)
 

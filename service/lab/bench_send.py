@@ -1,14 +1,16 @@
-"""How fast an issue leaves: frozen, handed to a bare 202 sink, its ledger closed; everything runs meanwhile. The yardstick is the
-same requests, built before, posted with the same concurrency, and one bare INSERT … SELECT of as many rows."""
+"""How fast an issue leaves: frozen, handed to a bare 202 sink, its ledger closed; everything runs meanwhile, on one machine or on
+several homes that share its servers. The yardstick is the same requests, built before, posted with the same concurrency, and one
+bare INSERT … SELECT of as many rows."""
 
 import base64
 import http.client
+import statistics
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +20,30 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from service.errors import BroadsheetError
 from service.lab import bench, filling, memory
+from service.lab import hosts as further
 from service.operations import rebuilding, reporting, scheduling, upkeep
 from service.settings import ROOT, Settings
 
 LONGEST = 1800.0
+RUNS = 3
+"""Of each yardstick."""
 PREBUILT = 20
 """Requests of the yardstick, posted again and again."""
 _UNDER_WAY = ("scheduled", "preparing", "sending")
 _SIZES = "SELECT pg_total_relation_size('deliveries') / greatest(1, (SELECT count(*) FROM deliveries))"
 
 
-def run(home: Path, readers: int, latency: float, workers: int, say: Callable[[str], None]) -> dict[str, Any]:
-    """Send one issue to so many readers. Raises BroadsheetError when it is not sent to each of them exactly once."""
+def run(
+    home: Path,
+    readers: int,
+    latency: float,
+    workers: int,
+    say: Callable[[str], None],
+    *,
+    hosts: int = 1,
+    times: int = 3,
+) -> dict[str, Any]:
+    """Send issues to so many readers, one after another. Raises BroadsheetError when one is not sent to each of them exactly once."""
     machine = bench.machine()
     key = ec.generate_private_key(ec.SECP256R1()).public_key()
     with sink(latency) as port, bench.fresh(home, **real(port, workers, key)) as chosen:
@@ -37,36 +51,75 @@ def run(home: Path, readers: int, latency: float, workers: int, say: Callable[[s
         # One in fifty of them has left.
         filling.people(chosen, readers * 50 // 49, letter)
         filling.settle(chosen)
-        issue = filling.issue(letter, 1)
-        say(f"{readers:,} readers are there; the issue is being sent.")
-        with memory.Watch(home) as watch:
-            frozen, sent = send(chosen, issue, say)
-        upkeep.check_ledgers()
-        ledger = reporting.show(issue)["ledger"]
-        taken = _ask(port)
-        _check(ledger, taken)
+        say(f"{readers:,} readers are there; {times} issues are sent, one after another.")
+        with further.all_of(chosen, hosts) as machines:
+            with memory.Watch(home) as watch:
+                runs = [_once(chosen, port, filling.issue(letter, number), say) for number in range(times)]
+            batches = {one.name: one.batches() for one in machines}
+        yardstick = _yardsticks(chosen, port, runs[-1], workers * hosts)
         with filling.connected(chosen) as connection:
             size = connection.execute(_SIZES).fetchone() or (0,)
-        bare = _bare_insert(chosen)
-        bodies = rebuilding.rebuild(issue, at_most=PREBUILT)
-        posted = _bare_posts(port, bodies, workers, min(200, max(20, ledger["candidates"] // 1000)))
-    handed = ledger["candidates"] / max(0.001, sent - frozen)
     return {
-        "readers": ledger["candidates"],
-        "accepted": ledger["accepted"],
-        "requests": taken[0],
+        **_medians(runs),
         "latency_ms": latency,
         "workers": workers,
-        "freeze_s": round(frozen, 2),
-        "bare_insert_s": round(bare, 2),
-        "freeze_ratio": round(frozen / max(0.001, bare), 1),
-        "hand_off_per_second": round(handed),
-        "bare_posts_per_second": round(posted),
-        "hand_off_ratio": round(handed / posted, 3),
-        "total_s": round(sent, 2),
+        "hosts": hosts,
+        **yardstick,
+        **_ratios(_medians(runs), yardstick),
         "bytes_a_delivery": int(size[0]),
+        "batches_by_host": batches,
+        "runs": runs,
         "memory_mib": watch.highest(),
         "machine": machine | {"load_after": bench.load_average()},
+    }
+
+
+def _medians(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    names = ("freeze_s", "hand_off_per_second", "total_s", "total_per_second")
+    return {
+        **{name: runs[-1][name] for name in ("readers", "accepted", "requests")},
+        "twice": sum(one["twice"] for one in runs),
+        **{name: round(statistics.median(one[name] for one in runs), 2) for name in names},
+    }
+
+
+def _ratios(found: dict[str, Any], yardstick: dict[str, Any]) -> dict[str, float]:
+    return {
+        "freeze_ratio": round(found["freeze_s"] / max(0.001, yardstick["bare_insert_s"]), 1),
+        "hand_off_ratio": round(found["hand_off_per_second"] / yardstick["bare_posts_per_second"], 3),
+    }
+
+
+def _once(chosen: Settings, port: int, issue: int, say: Callable[[str], None]) -> dict[str, Any]:
+    before = ask(port)
+    frozen, sent = send(chosen, issue, say)
+    upkeep.check_ledgers()
+    ledger = reporting.show(issue)["ledger"]
+    requests, taken, twice = (after - one for after, one in zip(ask(port), before, strict=True))
+    if twice or not ledger["candidates"] == ledger["accepted"] == taken:
+        raise BroadsheetError(f"The sink got {taken:,} readers, {twice:,} of them twice; the ledger says {ledger}.")
+    return {
+        "issue": issue,
+        "readers": ledger["candidates"],
+        "accepted": ledger["accepted"],
+        "requests": requests,
+        "twice": twice,
+        "freeze_s": round(frozen, 2),
+        "hand_off_per_second": round(taken / max(0.001, sent - frozen)),
+        "total_s": round(sent, 2),
+        "total_per_second": round(taken / max(0.001, sent)),
+    }
+
+
+def _yardsticks(chosen: Settings, port: int, run: dict[str, Any], workers: int) -> dict[str, Any]:
+    """The same requests, built before, posted with the same concurrency; and one bare INSERT … SELECT of as many rows."""
+    bodies = rebuilding.rebuild(run["issue"], at_most=PREBUILT)
+    requests = min(200, max(20, run["readers"] // 1000))
+    posted = [_bare_posts(port, bodies, workers, requests) for _ in range(RUNS)]
+    inserted = [_bare_insert(chosen) for _ in range(RUNS)]
+    return {
+        "bare_insert_s": round(statistics.median(inserted), 3),
+        "bare_posts_per_second": round(statistics.median(posted)),
     }
 
 
@@ -96,11 +149,16 @@ def real(port: int, workers: int, key: ec.EllipticCurvePublicKey) -> dict[str, s
     }
 
 
+def sink(latency: float) -> AbstractContextManager[int]:
+    """The port of a sink for requests, which answers after so many milliseconds."""
+    return sink_of("service.lab.sink", str(latency))
+
+
 @contextmanager
-def sink(latency: float) -> Iterator[int]:
+def sink_of(*program: str) -> Iterator[int]:
     """The port of a sink in a process of its own."""
-    process = subprocess.Popen(  # noqa: S603 (this interpreter, and a number)
-        [sys.executable, "-m", "service.lab.sink", str(latency)], cwd=ROOT, stdout=subprocess.PIPE
+    process = subprocess.Popen(  # noqa: S603 (this interpreter, and a module of ours)
+        [sys.executable, "-m", *program], cwd=ROOT, stdout=subprocess.PIPE
     )
     try:
         line = process.stdout.readline() if process.stdout else b""
@@ -129,18 +187,13 @@ def _wait(
     raise BroadsheetError(f"The issue is not sent after {LONGEST:.0f} s.")
 
 
-def _check(ledger: dict[str, Any], taken: tuple[int, int]) -> None:
-    if not ledger["candidates"] == ledger["accepted"] == taken[1]:
-        raise BroadsheetError(f"The sink got {taken[1]:,} readers; the ledger says {ledger}.")
-
-
-def _ask(port: int) -> tuple[int, int]:
-    """Requests and readers that the sink took."""
+def ask(port: int) -> tuple[int, int, int]:
+    """Requests and readers that the sink took, and how many of these it had taken before."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
         connection.request("GET", "/")
-        requests, readers, _ = connection.getresponse().read().split()
-        return int(requests), int(readers)
+        requests, readers, _, twice = map(int, connection.getresponse().read().split())
+        return requests, readers, twice
     finally:
         connection.close()
 

@@ -68,7 +68,7 @@ _EVENTS = """
 _AUDIT = "INSERT INTO audit_entries (actor, action, subject, details) SELECT 'console', 'change', 'reader ' || n, '{}' FROM generate_series(1, CAST(%(n)s AS int)) n"
 
 
-def fill(chosen: Settings, readers: int, say: Callable[[str], None]) -> dict[str, int]:
+def fill(chosen: Settings, readers: int, say: Callable[[str], None], *, sent: int = ISSUES) -> dict[str, int]:
     """So many readers of a newsletter, a tenth of them of another; issues that were sent to all of them, and what came back.
     The ids of what was made."""
     letter, other = (
@@ -88,10 +88,10 @@ def fill(chosen: Settings, readers: int, say: Callable[[str], None]) -> dict[str
     _run(chosen, _CONSENT, newsletter=letter)
     _run(chosen, _AUDIT, n=min(readers, 100_000))
     say("their consent")
-    issues = [issue(letter, number) for number in range(ISSUES + DRAFTS)]
-    for ago, sent in enumerate(issues[:ISSUES], 1):
-        _send(chosen, sent, letter, readers, ago)
-        say(f"issue {sent}, and what became of it")
+    issues = [issue(letter, number) for number in range(sent + DRAFTS)]
+    for ago, number in enumerate(issues[:sent], 1):
+        _send(chosen, number, letter, readers, ago)
+        say(f"issue {number}, and what became of it")
     return {"newsletter": letter, "sent": issues[0], "draft": issues[-1]}
 
 

@@ -1,5 +1,6 @@
 """Loads a server over real HTTP from a process of its own: so many connections that stay open, each asking again as soon as it
-is answered. Run as `python -m service.lab.load`; takes one job as JSON on stdin and prints what it measured. Standard library only."""
+is answered, for so many seconds or until there is nothing more to ask. Run as `python -m service.lab.load`; takes one job as JSON
+on stdin and prints what it measured. Standard library only."""
 
 import asyncio
 import json
@@ -7,10 +8,14 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-Make = Callable[[int], bytes]
+Make = Callable[[int], bytes | None]
+"""The request of this number; None when there are no more."""
+LENGTH = 8
+"""Bytes that say how long a prepared request is."""
 
 
 def get(job: dict[str, Any]) -> Make:
@@ -36,7 +41,33 @@ def signup(job: dict[str, Any]) -> Make:
     return make
 
 
-MAKERS = {"get": get, "signup": signup}
+def leave(job: dict[str, Any]) -> Make:
+    """RFC 8058's one-click POST, by another reader's link every time."""
+    tokens, body = job["tokens"], "List-Unsubscribe=One-Click"
+
+    def make(number: int) -> bytes | None:
+        if number >= len(tokens):
+            return None
+        return (
+            f"POST /u/{tokens[number]} HTTP/1.1\r\nHost: {job['host']}:{job['port']}\r\nX-Forwarded-For: 203.0.113.{number % 250}\r\n"
+            f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+        ).encode()
+
+    return make
+
+
+def prepared(job: dict[str, Any]) -> Make:
+    """Whole requests from a file, each once and in its order: their length, and themselves."""
+    file = Path(job["file"]).open("rb")  # noqa: SIM115 (for as long as this process lives)
+
+    def make(_number: int) -> bytes | None:
+        length = file.read(LENGTH)
+        return file.read(int.from_bytes(length, "big")) if length else None
+
+    return make
+
+
+MAKERS = {"get": get, "signup": signup, "leave": leave, "prepared": prepared}
 
 
 class _Load:
@@ -63,10 +94,13 @@ class _Load:
         reader: asyncio.StreamReader | None = None
         writer: asyncio.StreamWriter | None = None
         while time.monotonic() < self.until:
+            request = self.make(self.asked)
+            if request is None:
+                break
+            self.asked += 1
             if reader is None or writer is None:
                 reader, writer = await asyncio.open_connection(self.job["host"], self.job["port"])
-            request, started = self.make(self.asked), time.monotonic()
-            self.asked += 1
+            started = time.monotonic()
             try:
                 writer.write(request)
                 status, stays = await _answer(reader)

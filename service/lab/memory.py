@@ -5,7 +5,11 @@ import threading
 from pathlib import Path
 from types import TracebackType
 
-_ROLES = re.compile(rb"--hostname\x00(\w+)@|(gunicorn|postgres|valkey|redis|celery)")
+# A worker is called by its queue, which stands behind its program's name.
+_ROLES = (
+    re.compile(rb"--hostname\x00(\w+)@|\x00(beat)\x00"),
+    re.compile(rb"(gunicorn|postgres|valkey|redis|celery|importer)"),
+)
 EVERY = 0.5
 
 
@@ -50,7 +54,8 @@ class Watch:
             rollup = (folder / "smaps_rollup").read_text()
         except OSError:
             return
-        found = _ROLES.search(command)
-        name = (found[1] or found[2]).decode() if found else "other"
+        name = next(
+            (found[found.lastindex or 0].decode() for role in _ROLES if (found := role.search(command))), "other"
+        )
         private = sum(int(kb) for kb in re.findall(r"^Private_\w+:\s+(\d+) kB", rollup, re.MULTILINE)) / 1024
         self._highest[name] = max(self._highest.get(name, 0.0), round(private, 1))

@@ -1,10 +1,12 @@
-"""Takes requests as SendGrid would and keeps nothing: answers each with 202 after a while. Run as `python -m service.lab.sink
-MILLISECONDS`; prints its port, and on a GET how many it took. Standard library only."""
+"""Takes requests as SendGrid would and keeps nothing but whose copies they were: answers each with 202 after a while. Run as `python -m
+service.lab.sink MILLISECONDS`; prints its port, and on a GET how many it took, and how many twice. Standard library only."""
 
 import asyncio
 import sys
 import uuid
 from functools import partial
+
+_MARK = b'"bs_delivery": "'
 
 
 class Taken:
@@ -14,6 +16,21 @@ class Taken:
         self.requests = 0
         self.readers = 0
         self.bytes = 0
+        self.twice = 0
+        # A bit for each delivery: ten million take a megabyte.
+        self._known = bytearray()
+
+    def take(self, body: bytes) -> None:
+        """Count the readers of a request, and those of them whose copy was taken before."""
+        self.requests += 1
+        self.bytes += len(body)
+        for part in body.split(_MARK)[1:]:
+            self.readers += 1
+            place, bit = divmod(int(part[: part.index(b'"')]), 8)
+            if place >= len(self._known):
+                self._known.extend(bytes(place - len(self._known) + 4096))
+            self.twice += self._known[place] >> bit & 1
+            self._known[place] |= 1 << bit
 
 
 async def answer(latency: float, taken: Taken, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -22,14 +39,14 @@ async def answer(latency: float, taken: Taken, reader: asyncio.StreamReader, wri
         while True:
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
             if head.startswith("get "):
-                writer.write(_response("200 OK", f"{taken.requests} {taken.readers} {taken.bytes}".encode()))
+                writer.write(
+                    _response("200 OK", f"{taken.requests} {taken.readers} {taken.bytes} {taken.twice}".encode())
+                )
             else:
                 length = int(head.split("content-length:", 1)[1].split("\r\n", 1)[0])
                 body = await reader.readexactly(length)
                 await asyncio.sleep(latency)
-                taken.requests += 1
-                taken.readers += body.count(b'"List-Unsubscribe"')
-                taken.bytes += length
+                taken.take(body)
                 writer.write(_response("202 Accepted", b""))
             await writer.drain()
             if "connection: close" in head:

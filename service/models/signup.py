@@ -99,7 +99,8 @@ class Mail(Base):
     state: Mapped[str] = mapped_column(server_default="pending")
     reason: Mapped[str | None]
     email_key: Mapped[Key]
-    # Keyed like it, of the address without tags: known for answers to sign-ups, which are limited by it.
+    # Keyed like it, of the address without tags: known for answers to sign-ups and for the new end of a change of address,
+    # which are limited by it.
     mailbox_key: Mapped[bytes | None] = mapped_column(LargeBinary)
     language: Mapped[str]
     newsletter_id: Mapped[int] = mapped_column(ForeignKey("newsletters.id"))

@@ -7,7 +7,7 @@ from typing import Literal
 
 from service import tokens
 from service.db import Transaction, transaction
-from service.domain.addresses import Address, normalise
+from service.domain.addresses import Address, mailbox, normalise
 from service.errors import Invalid, NotFound
 from service.languages import mark
 from service.operations import mailing
@@ -17,7 +17,7 @@ from service.tokens import Purpose, email_key
 
 CHANGE_WITHIN = timedelta(days=7)
 CHANGES_A_DAY = 3
-"""Changes that one reader may ask for, and likewise mails that one new address gets, within 24 hours."""
+"""Changes that one reader may ask for within 24 hours. What the new address gets is limited as sign-ups are, and with them."""
 
 End = Literal["old", "new"]
 State = Literal["open", "waiting", "done", "taken", "refused", "expired"]
@@ -58,6 +58,10 @@ def ask(subscriber_id: int, typed: str) -> None:
             raise Invalid(
                 mark("You have asked for three changes today. Please answer the mails sent, or try again tomorrow.")
             )
+        mailing.take_turn(tx)
+        if mailing.room(tx) <= 0:
+            # Before anything is looked up of the new address: it is said to everybody alike.
+            raise Invalid(mark("Too many mails were asked for in this hour. Please try again in an hour."))
         _give_up_open(tx, subscriber_id)
         _ask_both(tx, subscriber_id, bytes(reader.email_key), reader.language or "en", address, key)
 
@@ -184,8 +188,12 @@ def _ask_both(tx: Transaction, subscriber_id: int, old: bytes, language: str, ad
         within=CHANGE_WITHIN,
     ).scalar_one()
     newsletter_id = speaking_newsletter(tx, subscriber_id)
-    ends = [("change-old", old)] if _is_stopped(tx, key) else [("change-old", old), ("change-new", key)]
-    for kind, to in ends:
+    mailbox_key = email_key(mailbox(address.normalised))
+    ends: list[tuple[str, bytes, bytes | None]] = [("change-old", old, None)]
+    if not mailing.is_spared(tx, key, mailbox_key):
+        # The page says the same either way.
+        ends.append(("change-new", key, mailbox_key))
+    for kind, to, limited_by in ends:
         mailing.ask_for(
             tx,
             kind,
@@ -194,17 +202,5 @@ def _ask_both(tx: Transaction, subscriber_id: int, old: bytes, language: str, ad
             newsletter_id=newsletter_id,
             subscriber_id=subscriber_id,
             address_change_id=change_id,
+            mailbox_key=limited_by,
         )
-
-
-def _is_stopped(tx: Transaction, key: bytes) -> bool:
-    """Whether nothing may be sent there: it bounced, complained, was stopped, or was asked often enough today. The page says
-    the same either way."""
-    return bool(
-        tx.execute(
-            """SELECT EXISTS (SELECT FROM suppressions WHERE email_key = :key AND lifted_at IS NULL AND kind <> 'left-all')
-                   OR (SELECT count(*) >= :most FROM mails WHERE email_key = :key AND kind = 'change-new' AND created_at > clock_timestamp() - interval '1 day')""",
-            key=key,
-            most=CHANGES_A_DAY,
-        ).scalar_one()
-    )

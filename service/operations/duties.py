@@ -16,13 +16,16 @@ from service.domain.duties import DUTIES, OTHER, SEEN_WITHIN, is_late
 
 log = structlog.get_logger(__name__)
 
-# One statement decides: of two that ask at once, the second waits for the first's row, and sees its lease.
+# One statement decides: of two that ask at once, the second waits for the first's row, and sees its lease. What lies ahead of the
+# clock was written before the clock was set back, and binds nobody: a duty would rest for hours otherwise, and look punctual.
 _TAKE = """
     INSERT INTO duties (name, lease_until, holder, started_at)
     VALUES (:name, clock_timestamp() + CAST(:lease AS interval), :holder, clock_timestamp())
     ON CONFLICT (name) DO UPDATE SET lease_until = clock_timestamp() + CAST(:lease AS interval), holder = :holder, started_at = clock_timestamp()
-    WHERE (duties.lease_until IS NULL OR duties.lease_until <= clock_timestamp())
-      AND (duties.last_ok_at IS NULL OR duties.last_ok_at <= clock_timestamp() - CAST(:rests AS interval))
+    WHERE (duties.lease_until IS NULL OR duties.lease_until <= clock_timestamp()
+        OR duties.lease_until > clock_timestamp() + CAST(:lease AS interval))
+      AND (duties.last_ok_at IS NULL OR duties.last_ok_at <= clock_timestamp() - CAST(:rests AS interval)
+        OR duties.last_ok_at > clock_timestamp())
     RETURNING name
 """
 # Whoever outlived their lease says how it went all the same, but leaves the lease to whoever has it now.

@@ -1,5 +1,5 @@
 """Finds readers by what an operator remembers of them: the beginning of an address, a name or an organisation, a whole address, or a
-domain. Refuses to look at readers of newsletters that are none of the operator's business."""
+domain. Refuses to look at readers of newsletters that are none of the operator's business, and to find anybody by details that are not."""
 
 import hashlib
 from typing import Any
@@ -12,6 +12,7 @@ from service.domain.addresses import AddressError, normalise
 from service.domain.permissions import Permission
 from service.errors import Invalid
 from service.operations.permitting import require_somewhere, within
+from service.operations.reader_details import HIDDEN
 
 LONGEST = 200
 SECONDS = 10
@@ -32,9 +33,11 @@ _SEEN = """EXISTS (SELECT FROM subscriptions n WHERE n.subscriber_id = s.id
     AND (CAST(:newsletter AS bigint) IS NULL OR n.newsletter_id = :newsletter)
     AND (CAST(:state AS text) IS NULL OR n.state = :state))"""
 _SHOWN = """
-    SELECT s.id, s.address, s.first_name, s.last_name, s.attributes ->> 'organisation' AS organisation, s.created_at,
+    SELECT s.id, s.address, CASE WHEN {hidden} THEN '' ELSE s.first_name END AS first_name,
+        CASE WHEN {hidden} THEN '' ELSE s.last_name END AS last_name,
+        CASE WHEN NOT {hidden} THEN s.attributes ->> 'organisation' END AS organisation, s.created_at,
         EXISTS (SELECT FROM suppressions p WHERE p.email_key = s.email_key AND p.lifted_at IS NULL) AS is_suppressed,
-        (SELECT coalesce(jsonb_object_agg(w.name, n.state), '{}') FROM subscriptions n JOIN newsletters w ON w.id = n.newsletter_id
+        (SELECT coalesce(jsonb_object_agg(w.name, n.state), '{{}}') FROM subscriptions n JOIN newsletters w ON w.id = n.newsletter_id
             WHERE n.subscriber_id = s.id AND (CAST(:only AS bigint[]) IS NULL OR n.newsletter_id = ANY(:only))) AS states
     FROM subscribers s WHERE s.id = ANY(:ids) ORDER BY s.id DESC
 """
@@ -99,7 +102,9 @@ def _found(tx: Transaction, ways: dict[str, dict[str, str]], given: dict[str, An
     ids: set[int] = set()
     for way, values in ways.items():
         ids.update(tx.execute(_FOUND.format(way=way, seen=_SEEN), {**given, **values}).scalars())
-    rows = tx.execute(_SHOWN, only=given["only"], ids=sorted(ids, reverse=True)[: given["limit"]]).mappings()
+    rows = tx.execute(
+        _SHOWN.format(hidden=HIDDEN), only=given["only"], ids=sorted(ids, reverse=True)[: given["limit"]]
+    ).mappings()
     found = [dict(row) for row in rows]
     if name:
         tx.execute(_LOCK, name=name)
@@ -125,7 +130,8 @@ def _ways(words: str, anywhere: bool) -> dict[str, dict[str, str]]:
     if not words:
         return {"true": {}}
     if anywhere:
-        text = "s.normalised_address || ' ' || s.first_name || ' ' || s.last_name || ' ' || s.attributes::text"
+        details = "s.first_name || ' ' || s.last_name || ' ' || s.attributes::text"
+        text = f"s.normalised_address || ' ' || CASE WHEN {HIDDEN} THEN '' ELSE {details} END"
         return {f"strpos(lower({text}), :words) > 0": {"words": words.lower()}}
     if words.startswith("@") and len(words) > 1:
         return {"split_part(s.normalised_address, '@', 2) = :domain": {"domain": words[1:].lower()}}
@@ -133,4 +139,6 @@ def _ways(words: str, anywhere: bool) -> dict[str, dict[str, str]]:
         return {"s.normalised_address = :address": {"address": normalise(words).normalised}}
     except AddressError:
         prefix = words.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-        return {way: {"prefix": prefix} for way in _WAYS.values()}
+        return {
+            way if name == "address" else f"{way} AND NOT {HIDDEN}": {"prefix": prefix} for name, way in _WAYS.items()
+        }

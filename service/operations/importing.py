@@ -13,11 +13,14 @@ from typing import Any, cast
 import psycopg
 
 from service.db import Transaction, transaction
+from service.domain.permissions import Permission
 from service.errors import Invalid, NotFound
 from service.operations.auditing import audit
 from service.operations.importing_file import Records, RowFault, Source, opened
 from service.operations.importing_rows import SYNONYMS, Columns, Row, RowError, RowReader, read_header
 from service.operations.importing_taking import take
+from service.operations.permitting import within
+from service.operations.reader_details import present_actor
 from service.operations.wordings import store
 
 __all__ = ["SYNONYMS", "ImportReport", "RowFault", "import_subscribers"]
@@ -107,7 +110,8 @@ def import_subscribers(
     """Import a file of readers who agreed to this newsletter, as the words of `consent` say: how, where and when.
 
     `tracking_consent` says the same for tracking: of those whose row says yes or, without a `tracking` column, of all.
-    What is known of a reader is kept unless `update_existing`; an empty cell never removes anything. `implied_until`: nobody
+    What is known of a reader is kept unless `update_existing`, and is always kept of one who is also in a newsletter where the actor
+    may not change readers; an empty cell never removes anything. `implied_until`: nobody
     of the file agreed expressly, and whoever is new gets issues until the morning of that day only, unless they confirm.
     `columns`: place → what it holds, where its title does not say it. `called`: the file's name, if it has another here.
     `only_look`: take nothing, but say what would become of every row. `on_progress` is told how many rows were read. Raises Invalid (one line for each problem) and NotFound; then, and when
@@ -122,8 +126,9 @@ def import_subscribers(
         staged.copy(tx, on_progress)
         source.check_unchanged()
         import_id = _begin(tx, called or path.name, source, newsletter_id, wordings, upload_id)
-        take(tx, import_id, newsletter_id, wordings, update_existing, implied_until)
-        report = _keep(tx, import_id, _report(tx, import_id, staged))
+        only = within(present_actor(tx, actor), Permission.CHANGE_READERS)
+        take(tx, import_id, newsletter_id, wordings, update_existing, implied_until, only)
+        report = _keep(tx, import_id, _report(tx, import_id, staged, update_existing))
         audit(tx, actor, "import", f"import {import_id}", newsletter=newsletter_id, sendable=report.sendable)
     return report
 
@@ -260,18 +265,28 @@ def _begin(
     )
 
 
-def _report(tx: Transaction, import_id: int, staged: _Staged) -> ImportReport:
+def _notes(tx: Transaction, staged: _Staged, update_existing: bool) -> list[str]:
+    notes = []
+    if staged.ignored_yes:
+        notes.append(
+            f"{staged.ignored_yes:,} {'row says' if staged.ignored_yes == 1 else 'rows say'} yes to tracking, which was ignored: say how these readers agreed to it (--tracking-consent)."
+        )
+    # All of them, whether the file says something else or not: by the number, nobody shall find out what is known of them.
+    shared = tx.execute("SELECT count(*) FROM readers WHERE is_shared AND outcome = 'taken'").scalar_one()
+    if update_existing and shared:
+        notes.append(
+            f"{shared:,} {'reader is' if shared == 1 else 'readers are'} also in newsletters in which you may not change readers: what was known of them stays, and only what was empty is filled in."
+        )
+    return notes
+
+
+def _report(tx: Transaction, import_id: int, staged: _Staged, update_existing: bool) -> ImportReport:
     counts = tx.execute(_COUNTS, {"import": import_id}).one()
     duplicates = staged.rows - staged.invalid - counts.readers
     refused = [RowFault(row.line, row.reason) for row in tx.execute(_REFUSED, limit=FAULTS_KEPT)]
     # Rows to mend come before rows that nobody needs to mend, where there is no room for all.
     faults = sorted((staged.faults + refused)[:FAULTS_KEPT], key=lambda fault: fault.line)
     left = counts.readers - counts.suppressed - counts.sendable
-    notes = []
-    if staged.ignored_yes:
-        notes.append(
-            f"{staged.ignored_yes:,} {'row says' if staged.ignored_yes == 1 else 'rows say'} yes to tracking, which was ignored: say how these readers agreed to it (--tracking-consent)."
-        )
     return ImportReport(
         import_id=import_id,
         rows=staged.rows,
@@ -285,5 +300,5 @@ def _report(tx: Transaction, import_id: int, staged: _Staged) -> ImportReport:
         sendable=counts.sendable,
         faults=tuple(faults),
         faults_total=staged.invalid + duplicates + counts.suppressed + left,
-        notes=tuple(notes),
+        notes=tuple(_notes(tx, staged, update_existing)),
     )

@@ -6,6 +6,7 @@ from datetime import date
 
 from service.db import Transaction
 from service.errors import Conflict
+from service.operations.reader_details import HIDDEN
 from service.operations.wordings import sha256_of
 
 # The first row of an address wins, but an objection counts wherever it stands. A reader whose subscription was erased is
@@ -24,7 +25,8 @@ _READERS = """
             WHEN n.id IS NULL AND {last_tracking_act} = 'tracking' THEN 'objected'
             WHEN k.agrees THEN 'agreed'
             ELSE 'unasked'
-        END AS tracking
+        END AS tracking,
+        s.id IS NOT NULL AND {hidden} AS is_shared
     FROM (
         SELECT DISTINCT ON (email_key) line, address, normalised_address, email_key, first_name, last_name, language, attributes,
             agrees, min(line) FILTER (WHERE objects) OVER (PARTITION BY email_key) AS objects_line
@@ -130,14 +132,17 @@ def take(
     wordings: list[str | None],
     update_existing: bool,
     implied_until: date | None = None,
+    only: list[int] | None = None,
 ) -> None:
     """Take the table `incoming` into the newsletter. Leaves the tables `readers` (one row an address, with its outcome) and
-    `changes`, from which the report is made. Raises Conflict."""
+    `changes`, from which the report is made. `only`: whoever is in other newsletters than these as well (`is_shared`) keeps what
+    is known of them. Raises Conflict."""
     consent, tracking_consent = (None if wording is None else sha256_of(wording) for wording in wordings)
     last_act, last_tracking_act = (_LAST_WITHDRAWN.format(purpose=purpose) for purpose in ("newsletter", "tracking"))
     # The default of 4 MB would sort a file of 100,000 rows on disk, six times.
     tx.execute("SET LOCAL work_mem = '64MB'")
-    tx.execute(_READERS.format(last_act=last_act, last_tracking_act=last_tracking_act), newsletter=newsletter_id)
+    sql = _READERS.format(last_act=last_act, last_tracking_act=last_tracking_act, hidden=HIDDEN)
+    tx.execute(sql, newsletter=newsletter_id, only=only)
     tx.execute("ANALYZE readers")
     tx.execute(_CHANGES)
     tx.execute(_SUBSCRIBERS)
@@ -169,9 +174,11 @@ def _check_all_found(tx: Transaction) -> None:
 
 
 def _details(update_existing: bool) -> str:
+    def settled(overwritten: str, filled: str) -> str:
+        return f"CASE WHEN r.is_shared THEN {filled} ELSE {overwritten} END" if update_existing else filled
+
     def either(name: str) -> str:
-        first, second = ("r", "s") if update_existing else ("s", "r")
-        return f"coalesce(nullif({first}.{name}, ''), {second}.{name})"
+        return settled(f"coalesce(nullif(r.{name}, ''), s.{name})", f"coalesce(nullif(s.{name}, ''), r.{name})")
 
     def differing(prefix: str, attributes: str) -> str:
         pairs = ", ".join(f"'{name}', CASE WHEN c.old_{name} <> c.{name} THEN c.{prefix}{name} END" for name in _FIELDS)
@@ -180,9 +187,9 @@ def _details(update_existing: bool) -> str:
     return _DETAILS.format(
         was=differing("old_", _WAS),
         became=differing("", _BECAME),
-        address="r.address" if update_existing else "s.address",
+        address=settled("r.address", "s.address"),
         first_name=either("first_name"),
         last_name=either("last_name"),
         language=either("language"),
-        attributes="s.attributes || r.attributes" if update_existing else "r.attributes || s.attributes",
+        attributes=settled("s.attributes || r.attributes", "r.attributes || s.attributes"),
     )

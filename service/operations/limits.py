@@ -14,7 +14,7 @@ SAME_NEWSLETTERS_SPAN = timedelta(hours=24)
 """Within it, an address gets one confirmation mail for the same newsletters."""
 ADDRESS_SPAN = timedelta(days=30)
 MAILS_PER_ADDRESS = 3
-"""Mails of kinds `confirm` and `known` that an address gets within the span, whatever is asked for it."""
+"""Mails of kinds `confirm`, `known` and `change-new` that an address gets within the span, whatever is asked for it."""
 MAILS_PER_MAILBOX = 6
 """The same for all spellings of one mailbox: `mei+1@`, `mei+2@` … are as many readers, but one person whom to spare."""
 RESEND_AFTER = timedelta(seconds=60)

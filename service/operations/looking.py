@@ -9,11 +9,13 @@ from service.db import Transaction, transaction
 from service.domain.addresses import AddressError, normalise
 from service.domain.outcomes import Answer
 from service.domain.permissions import Permission
-from service.errors import Conflict, Invalid, RetryLater
+from service.errors import Conflict, Forbidden, Invalid, RetryLater
 from service.operations import editing, epochs, preflighting, previewing
 from service.operations.auditing import audit
+from service.operations.permitting import within
 from service.operations.preflighting import Report
 from service.operations.previewing import Preview
+from service.operations.reader_details import HIDDEN, NOT_YOURS
 from service.rendering.mime import Mail
 from service.settings import current
 from service.tokens import email_key
@@ -26,11 +28,30 @@ TESTS_AN_HOUR = 60
 def look(issue_id: int, *, actor: str, reader: str | None = None, variant: str | None = None) -> Preview:
     """The mail as one reader would get it; `reader` is an address of the newsletter's. Raises NotFound, Forbidden, Invalid, and
     Conflict while nothing could be rendered yet."""
-    editing.find(issue_id, actor=actor, permission=Permission.SEE_READERS if reader else Permission.SEE)
+    issue = editing.find(issue_id, actor=actor, permission=Permission.SEE_READERS if reader else Permission.SEE)
     with transaction() as tx:
+        if reader:
+            _refuse_if_not_theirs(tx, issue["newsletter_id"], reader, actor)
         if not tx.execute("SELECT EXISTS (SELECT FROM variants WHERE issue_id = :id)", id=issue_id).scalar_one():
             raise Conflict("Nothing can be shown yet: the text has problems that must be mended first.")
     return previewing.preview_issue(issue_id, reader=reader, variant=variant)
+
+
+def _refuse_if_not_theirs(tx: Transaction, newsletter_id: int, reader: str, actor: str) -> None:
+    """A mail that was written for it would tell all that is known of a reader."""
+    try:
+        address = normalise(reader).normalised
+    except AddressError:
+        return  # the preview says what is wrong with it
+    hidden = tx.execute(
+        f"""SELECT {HIDDEN} FROM subscribers s JOIN subscriptions n ON n.subscriber_id = s.id
+            WHERE s.normalised_address = :address AND n.newsletter_id = :newsletter""",
+        address=address,
+        newsletter=newsletter_id,
+        only=within(actor, Permission.SEE_READERS),
+    ).scalar_one_or_none()
+    if hidden:
+        raise Forbidden(NOT_YOURS)
 
 
 def variants(issue_id: int, *, actor: str) -> list[str]:

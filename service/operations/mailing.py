@@ -37,18 +37,24 @@ _KNOWN = """
       AND (n.expires_at IS NULL OR n.expires_at > clock_timestamp())
       AND (NOT w.needs_export_consent OR n.export_consent = 'agreed')
 """
-# What was never sent does not count. `again`: somebody pressed "Send it again", after the pause, within the month's limit.
+# What was never sent does not count. One count for all that anybody may have mailed to an address by typing it somewhere.
 _LIMITED = """
     SELECT count(*) >= :most OR (
         SELECT count(*) >= :most_of_mailbox FROM mails m WHERE m.mailbox_key = :mailbox AND m.state <> 'failed' AND m.created_at > clock_timestamp() - :span
-    ) OR (NOT :again AND coalesce(bool_or(
-        m.kind = :kind AND m.created_at > clock_timestamp() - :same_span AND g.choices @> CAST(:choices AS jsonb)), false))
-    FROM mails m LEFT JOIN signups g ON g.id = m.signup_id
-    WHERE m.email_key = :key AND m.kind IN ('confirm', 'known') AND m.state <> 'failed'
+    )
+    FROM mails m WHERE m.email_key = :key AND m.kind IN ('confirm', 'known', 'change-new') AND m.state <> 'failed'
       AND m.created_at > clock_timestamp() - :span
 """
+# Somebody who pressed "Send it again", after the pause, is answered in spite of this, within the month's limit.
+_ASKED_TODAY = """
+    SELECT EXISTS (SELECT FROM mails m JOIN signups g ON g.id = m.signup_id
+        WHERE m.email_key = :key AND m.kind = :kind AND m.state <> 'failed' AND m.created_at > clock_timestamp() - :same_span
+          AND g.choices @> CAST(:choices AS jsonb))
+"""
+# A change of address counts by its mail to the old end, which is always asked for: nobody learns by the count what is known of
+# the new end.
 ROOM = """
-    SELECT :cap - count(*) FROM mails WHERE kind IN ('confirm', 'known') AND created_at > clock_timestamp() - interval '1 hour'
+    SELECT :cap - count(*) FROM mails WHERE kind IN ('confirm', 'known', 'change-old') AND created_at > clock_timestamp() - interval '1 hour'
 """
 AGAIN = "again"
 """Among a sign-up's flags while it awaits its answer: this one is a repetition that the reader asked for."""
@@ -81,7 +87,8 @@ def ask_for(
 
     `email_key` is the key of the address that it is for: the mail is not sent when the address it would go to has another.
     That address is read from the sign-up (`confirm`, `known`), the address change (`change-new`), or else the subscriber.
-    `manage` needs its link, `change-old` and `change-new` their address change.
+    `manage` needs its link, `change-old` and `change-new` their address change; what anybody may ask for by typing an address
+    (`confirm`, `known`, `change-new`) the `mailbox_key` by which it is limited.
     """
     mail_id: int = tx.execute(
         """INSERT INTO mails (kind, email_key, language, newsletter_id, signup_id, subscriber_id, link_id, address_change_id, mailbox_key, rung_at)
@@ -105,7 +112,7 @@ def answer_signup(signup_id: int) -> None:
     """Decide what the sign-up is answered with, once. It stays pending while the installation's mails of this hour are used
     up, and is answered later; every other decision is for good, unless the reader asks again."""
     with transaction() as tx:
-        tx.execute(_ONE_AT_A_TIME)
+        take_turn(tx)
         row = tx.execute(_TAKE, id=signup_id).one_or_none()
         if row is None:
             return
@@ -136,29 +143,55 @@ def answer_signup(signup_id: int) -> None:
 
 def _decide(tx: Transaction, signup: _Signup) -> str | None:
     """The state that the sign-up comes to, or None while it must wait."""
-    if tx.execute(_SUPPRESSED, key=signup.email_key).scalar_one():
+    if _is_suppressed(tx, signup.email_key):
         return "suppressed"
     active = tx.execute(_KNOWN, key=signup.email_key, newsletters=signup.newsletters).scalar_one()
     state, kind = ("known", "known") if active == len(signup.newsletters) else ("asked", "confirm")
-    limited = tx.execute(
-        _LIMITED,
-        key=signup.email_key,
-        kind=kind,
-        choices=json.dumps([{"newsletter": newsletter} for newsletter in signup.newsletters]),
-        again=signup.again,
-        most=MAILS_PER_ADDRESS,
-        mailbox=signup.mailbox_key,
-        most_of_mailbox=MAILS_PER_MAILBOX,
-        same_span=SAME_NEWSLETTERS_SPAN,
-        span=ADDRESS_SPAN,
-    ).scalar_one()
-    if limited:
+    if _is_limited(tx, signup.email_key, signup.mailbox_key) or (not signup.again and _asked_today(tx, signup, kind)):
         return "limited"
     return state if room(tx) > 0 else None
 
 
+def take_turn(tx: Transaction) -> None:
+    """Decide alone, until the transaction's end, whether something may be mailed to an address that somebody has typed."""
+    tx.execute(_ONE_AT_A_TIME)
+
+
+def is_spared(tx: Transaction, email_key: bytes, mailbox_key: bytes) -> bool:
+    """Whether nothing that somebody else may have asked for is mailed there: it bounced, complained or was stopped, or the address
+    or its mailbox has had its mails of the month. For whoever has the turn."""
+    return _is_suppressed(tx, email_key) or _is_limited(tx, email_key, mailbox_key)
+
+
+def _is_suppressed(tx: Transaction, email_key: bytes) -> bool:
+    return bool(tx.execute(_SUPPRESSED, key=email_key).scalar_one())
+
+
+def _is_limited(tx: Transaction, email_key: bytes, mailbox_key: bytes) -> bool:
+    return bool(
+        tx.execute(
+            _LIMITED,
+            key=email_key,
+            most=MAILS_PER_ADDRESS,
+            mailbox=mailbox_key,
+            most_of_mailbox=MAILS_PER_MAILBOX,
+            span=ADDRESS_SPAN,
+        ).scalar_one()
+    )
+
+
+def _asked_today(tx: Transaction, signup: _Signup, kind: str) -> bool:
+    choices = json.dumps([{"newsletter": newsletter} for newsletter in signup.newsletters])
+    return bool(
+        tx.execute(
+            _ASKED_TODAY, key=signup.email_key, kind=kind, choices=choices, same_span=SAME_NEWSLETTERS_SPAN
+        ).scalar_one()
+    )
+
+
 def room(tx: Transaction) -> int:
-    """How many more mails may answer sign-ups in this hour: whoever floods the form must not make us flood others."""
+    """How many more mails may answer sign-ups and ask about changes of address in this hour: whoever floods a form must not make
+    us flood others."""
     left: int = tx.execute(ROOM, cap=current().signup_mails_per_hour).scalar_one()
     return left
 

@@ -14,7 +14,7 @@ from service.errors import Invalid, NotFound
 from service.languages import LANGUAGES, match
 from service.operations.auditing import audit
 from service.operations.looks import design_problems
-from service.operations.permitting import require
+from service.operations.permitting import require, within
 from service.operations.wordings import PURPOSES, Wording, choose
 
 _ADDRESSES = ("reply_to", "sender_address", "seeds")
@@ -42,10 +42,10 @@ def change(slug: str, *, actor: str, **fields: Any) -> dict[str, Any]:
     """Change what is given and nothing else; the settings as they are then, as `show` gives them. `logo` is a file, or None to
     have none; `welcome` is a text, "" for ours, None for no welcome mail.
 
-    Raises Invalid with every problem, and NotFound.
+    Raises Invalid with every problem, NotFound, Forbidden.
     """
     with transaction() as tx:
-        require(actor, Permission.CONFIGURE, _row(tx, slug)["id"])
+        require(actor, Permission.CONFIGURE, row_of(tx, slug, actor)["id"])
     changes, problems = _checked(fields)
     try:
         if fields.get("logo") is not None:
@@ -55,7 +55,7 @@ def change(slug: str, *, actor: str, **fields: Any) -> dict[str, Any]:
     if problems:
         raise Invalid(*problems)
     with transaction() as tx:
-        before = _locked(tx, slug)
+        before = _locked(tx, slug, actor)
         differing = {name: value for name, value in changes.items() if before[name] != value}
         if differing:
             tx.execute(_CHANGE, changes=json.dumps(differing), id=before["id"])
@@ -67,17 +67,16 @@ def change(slug: str, *, actor: str, **fields: Any) -> dict[str, Any]:
 def show(slug: str, *, actor: str = "console", most: int | None = None) -> dict[str, Any]:
     """A newsletter's settings, and how many readers it has; `most`: count no further. Raises NotFound."""
     with transaction() as tx:
-        row = _row(tx, slug)
-        require(actor, Permission.SEE, row["id"])
+        row = row_of(tx, slug, actor)
         readers = tx.execute(_READERS, id=row["id"], most=most).mappings().one()
     row["created_at"] = row["created_at"].isoformat()
     return row | {"readers": dict(readers)}
 
 
-def wordings(slug: str) -> dict[str, dict[str, Wording]]:
+def wordings(slug: str, *, actor: str = "console") -> dict[str, dict[str, Wording]]:
     """Language → purpose → the words that a reader of that language is shown today. Raises NotFound."""
     with transaction() as tx:
-        row = _row(tx, slug)
+        row = row_of(tx, slug, actor)
         own = tx.execute(
             "SELECT purpose, language, wording FROM newsletter_wordings WHERE newsletter_id = :id", id=row["id"]
         ).all()
@@ -88,7 +87,7 @@ def set_wording(slug: str, purpose: str, language: str, text: str | None, *, act
     """From now on, show these words beside the box for a purpose; None: ours again. Who agreed before agreed to the words of
     then, which are kept. Raises Invalid, NotFound."""
     with transaction() as tx:
-        require(actor, Permission.CONFIGURE, _row(tx, slug)["id"])
+        require(actor, Permission.CONFIGURE, row_of(tx, slug, actor)["id"])
     tag = match(language)
     problems = []
     if purpose not in PURPOSES:
@@ -102,7 +101,7 @@ def set_wording(slug: str, purpose: str, language: str, text: str | None, *, act
     if problems:
         raise Invalid(*problems)
     with transaction() as tx:
-        newsletter_id = _locked(tx, slug)["id"]
+        newsletter_id = _locked(tx, slug, actor)["id"]
         key = {"id": newsletter_id, "purpose": purpose, "language": tag}
         tx.execute(
             "DELETE FROM newsletter_wordings WHERE newsletter_id = :id AND purpose = :purpose AND language = :language",
@@ -148,14 +147,19 @@ def _store_logo(path: Path, *, keep: bool) -> str:
     return (media.store if keep else media.inspect)(content, called=path.name).name
 
 
-def _locked(tx: Transaction, slug: str) -> dict[str, Any]:
+def _locked(tx: Transaction, slug: str, actor: str) -> dict[str, Any]:
     tx.execute("SELECT FROM newsletters WHERE slug = :slug FOR UPDATE", slug=slug)
-    return _row(tx, slug)
+    return row_of(tx, slug, actor)
 
 
-def _row(tx: Transaction, slug: str) -> dict[str, Any]:
-    row = tx.execute("SELECT * FROM newsletters WHERE slug = :slug", slug=slug).mappings().one_or_none()
-    if row is None:
-        there = tx.execute("SELECT slug FROM newsletters ORDER BY slug LIMIT 20").scalars()
-        raise NotFound(f"There is no newsletter {slug!r}. There are: {', '.join(there) or 'none yet'}.")
-    return dict(row)
+def row_of(tx: Transaction, slug: str, actor: str) -> dict[str, Any]:
+    """The newsletter's row. Raises NotFound, in the same words for a newsletter that is none of the actor's business and for none at
+    all; it names those that the actor sees."""
+    only = within(actor, Permission.SEE)
+    _seen = "(CAST(:only AS bigint[]) IS NULL OR id = ANY(:only))"
+    row = tx.execute(f"SELECT * FROM newsletters WHERE slug = :slug AND {_seen}", slug=slug, only=only)
+    found = row.mappings().one_or_none()
+    if found is None:
+        there = tx.execute(f"SELECT slug FROM newsletters WHERE {_seen} ORDER BY slug LIMIT 20", only=only).scalars()
+        raise NotFound(f"There is no newsletter {slug!r} that you may see. There are: {', '.join(there) or 'none'}.")
+    return dict(found)

@@ -17,9 +17,12 @@ LASTS = timedelta(days=14)
 _NOTED = timedelta(minutes=2)
 """How exactly it is known when a session was last used: a row written for each page would cost more than it tells."""
 
+# Where everybody is asked for a second step, a passkey is one: whoever has no other is let in by it alone. It must not be enough to
+# know their password, and to set up a second step of one's own.
 _FIND = """
     SELECT s.id, s.proved_at, s.awaits_step, s.seen_at < clock_timestamp() - CAST(:noted AS interval) AS is_old,
-        i.needs_second_step AND o.totp_secret IS NULL AND NOT s.by_passkey AS lacks_step, o.id AS operator_id, o.name, o.address, o.time_zone, o.role,
+        i.needs_second_step AND o.totp_secret IS NULL AND NOT s.by_passkey AS is_short,
+        EXISTS (SELECT FROM passkeys k WHERE k.operator_id = o.id) AS has_passkey, o.id AS operator_id, o.name, o.address, o.time_zone, o.role,
         (SELECT coalesce(jsonb_object_agg(m.newsletter_id, m.role), '{}') FROM memberships m WHERE m.operator_id = o.id) AS memberships
     FROM operator_sessions s JOIN operators o ON o.id = s.operator_id CROSS JOIN installation i
     WHERE s.token_sha256 = :hash AND s.ended_at IS NULL AND o.disabled_at IS NULL
@@ -41,6 +44,7 @@ class SignedIn:
     awaits_step: bool
     lacks_step: bool
     """Everybody is asked for a second step, and they have none yet."""
+    has_passkey: bool
 
 
 def begin(
@@ -83,8 +87,9 @@ def find(token: str) -> SignedIn | None:
         row.time_zone,
         row.proved_at,
         actor_of(row.operator_id, row.role, row.memberships),
-        row.awaits_step,
-        row.lacks_step,
+        row.awaits_step or (row.is_short and row.has_passkey),
+        row.is_short and not row.has_passkey,
+        row.has_passkey,
     )
 
 

@@ -61,7 +61,8 @@ def listed(actor: str) -> list[dict[str, Any]]:
     with transaction() as tx:
         rows = tx.execute(
             """SELECT o.id, o.name, o.address, o.role, o.disabled_at, o.password_hash IS NOT NULL AS has_password,
-                   o.totp_secret IS NOT NULL AS has_second_step, max(s.seen_at) AS seen_at,
+                   o.totp_secret IS NOT NULL AS has_second_step,
+                   EXISTS (SELECT FROM passkeys k WHERE k.operator_id = o.id) AS has_passkey, max(s.seen_at) AS seen_at,
                    coalesce((SELECT jsonb_object_agg(m.newsletter_id, m.role) FROM memberships m WHERE m.operator_id = o.id), '{}') AS memberships
                FROM operators o LEFT JOIN operator_sessions s ON s.operator_id = o.id GROUP BY o.id ORDER BY o.disabled_at IS NOT NULL, lower(o.name), o.id"""
         ).mappings()

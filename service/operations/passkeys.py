@@ -24,10 +24,10 @@ from webauthn.helpers.structs import (
     UserVerificationRequirement,
 )
 
-from service.db import transaction
+from service.db import Transaction, transaction
 from service.domain.networks import is_number
 from service.errors import Conflict, Invalid, NotFound
-from service.operations import operator_sessions
+from service.operations import operator_sessions, second_step
 from service.operations.auditing import audit
 from service.operations.operator_sessions import SignedIn
 from service.settings import current
@@ -67,7 +67,8 @@ def options_to_add(who: SignedIn) -> tuple[str, bytes]:
 
 
 def add(who: SignedIn, name: str, credential: str, challenge: bytes) -> None:
-    """Keep a passkey that the browser has made. Raises Invalid, Conflict."""
+    """Keep a passkey that the browser has made; its device has just asked who holds it, which is as good as signing in with it. Raises
+    Invalid, Conflict."""
     wanted = " ".join(name.split()) or "Passkey"
     if len(wanted) > LONGEST_NAME or "\x00" in wanted:
         raise Invalid(f"Give the passkey a name of at most {LONGEST_NAME} characters.")
@@ -96,6 +97,7 @@ def add(who: SignedIn, name: str, credential: str, challenge: bytes) -> None:
         ).rowcount
         if not made:
             raise Conflict("This passkey is here already.")
+        tx.execute("UPDATE operator_sessions SET by_passkey = true WHERE id = :id", id=who.session_id)
         audit(tx, who.actor, "add a passkey", f"operator {who.operator_id}")
 
 
@@ -105,8 +107,9 @@ def options_to_sign_in() -> tuple[str, bytes]:
     return options_to_json(options), options.challenge
 
 
-def sign_in(credential: str, challenge: bytes, *, origin: Mapping[str, str]) -> str:
-    """Sign in at one more browser; what its cookie is to hold. Raises Invalid."""
+def sign_in(credential: str, challenge: bytes, *, origin: Mapping[str, str], instead_of: SignedIn | None = None) -> str:
+    """Sign in at one more browser; what its cookie is to hold. `instead_of`: the session that this browser had, which ends.
+    Raises Invalid."""
     given = _read(credential)
     with transaction() as tx:
         row = tx.execute(_FIND, credential=_bytes(given.get("rawId"))).one_or_none()
@@ -124,6 +127,8 @@ def sign_in(credential: str, challenge: bytes, *, origin: Mapping[str, str]) -> 
             )
         except WebAuthnException:
             raise Invalid(_WRONG) from None
+        if instead_of is not None:
+            operator_sessions.close(tx, instead_of.session_id)
         tx.execute(
             """UPDATE passkeys SET sign_count = :count, last_challenge = :challenge, last_used_at = clock_timestamp() WHERE id = :id""",
             id=row.id,
@@ -145,15 +150,35 @@ def listed(operator_id: int) -> list[dict[str, Any]]:
 
 
 def remove(who: SignedIn, passkey_id: int) -> None:
-    """Let a passkey of one's own open nothing any more, and end the sessions that passkeys began elsewhere. Raises NotFound."""
+    """Let a passkey of one's own open nothing any more, and end the sessions that passkeys began elsewhere. Raises NotFound, and
+    Conflict for the only second step of somebody who needs one."""
     with transaction() as tx:
+        # Whoever removes their last two passkeys at once removes them one after the other.
+        tx.execute("SELECT FROM operators WHERE id = :id FOR UPDATE", id=who.operator_id)
         gone = tx.execute(
             "DELETE FROM passkeys WHERE id = :id AND operator_id = :operator", id=passkey_id, operator=who.operator_id
         ).rowcount
         if not gone:
             raise NotFound("There is no such passkey.")
+        if second_step.is_required_now(tx) and not second_step.is_on(tx, who.operator_id) and not _has_any(tx, who):
+            raise Conflict("Everybody is asked for a second step here, and this is yours. Add another passkey first.")
         operator_sessions.close_all(tx, who.operator_id, but=who.session_id)
         audit(tx, who.actor, "remove a passkey", f"operator {who.operator_id}")
+
+
+def remove_all(operator_id: int, *, actor: str) -> int:
+    """Let no passkey of somebody whose device is lost open anything any more, and sign them out everywhere. How many there were."""
+    with transaction() as tx:
+        gone = tx.execute("DELETE FROM passkeys WHERE operator_id = :id", id=operator_id).rowcount
+        operator_sessions.close_all(tx, operator_id)
+        audit(tx, actor, "remove all passkeys", f"operator {operator_id}", passkeys=gone)
+        return gone
+
+
+def _has_any(tx: Transaction, who: SignedIn) -> bool:
+    return bool(
+        tx.execute("SELECT EXISTS (SELECT FROM passkeys WHERE operator_id = :id)", id=who.operator_id).scalar_one()
+    )
 
 
 def _host() -> str:

@@ -15,6 +15,7 @@ from service.errors import Conflict, Forbidden, Invalid, NotFound
 from service.operations import changing_address, erasing, pausing, proving, reader_data, suppressing, tagging
 from service.operations.auditing import audit
 from service.operations.permitting import require, within
+from service.operations.reader_details import NOT_YOURS, are_hidden
 
 LONGEST_NAME = 200
 MOST_DETAILS = 100
@@ -34,10 +35,13 @@ _MAILS = """
 
 
 def show(subscriber_id: int, *, actor: str) -> dict[str, Any]:
-    """Everything about one reader that this actor may see. Raises NotFound, Forbidden."""
+    """Everything about one reader that this actor may see; `is_shared`: not their details. Raises NotFound, Forbidden."""
     only = within(actor, Permission.SEE_READERS)
     with transaction() as tx:
         row = _found(tx, subscriber_id, actor)
+        row["is_shared"] = are_hidden(tx, subscriber_id, actor, Permission.SEE_READERS)
+        if row["is_shared"]:
+            row |= {"first_name": "", "last_name": "", "language": "", "attributes": {}}
         subscriptions = [dict(one) for one in tx.execute(_SUBSCRIPTIONS, id=subscriber_id, only=only).mappings()]
         mails = [dict(one) for one in tx.execute(_MAILS, id=subscriber_id, only=only).mappings()]
         acts = [
@@ -76,6 +80,8 @@ def change(
     """Correct names, language and, where given, all other details; an empty one goes. Raises Invalid, NotFound, Forbidden."""
     with transaction() as tx:
         _found(tx, subscriber_id, actor, Permission.CHANGE_READERS)
+        if are_hidden(tx, subscriber_id, actor, Permission.CHANGE_READERS):
+            raise Forbidden(NOT_YOURS)
     given = {"first_name": first_name.strip(), "last_name": last_name.strip(), "language": language.strip()}
     details = {name.strip(): value.strip() for name, value in (attributes or {}).items() if value.strip()}
     problems = [

@@ -69,7 +69,12 @@ def turn_on(operator_id: int, *, secret: str, code: str, actor: str, here: int |
 def is_required() -> bool:
     """Whether nobody works without a second step."""
     with transaction() as tx:
-        return bool(tx.execute("SELECT needs_second_step FROM installation").scalar_one())
+        return is_required_now(tx)
+
+
+def is_required_now(tx: Transaction) -> bool:
+    """The same, within what else is being done."""
+    return bool(tx.execute("SELECT needs_second_step FROM installation").scalar_one())
 
 
 def ask_of_all(required: bool, *, actor: str) -> None:
@@ -121,6 +126,8 @@ def check(tx: Transaction, operator_id: int, code: str) -> bool:
     """Whether the code is this operator's, and was not used before; from now on it was."""
     row = tx.execute("SELECT totp_secret, totp_step FROM operators WHERE id = :id FOR UPDATE", id=operator_id).one()
     typed = "".join(code.split()).replace("-", "").lower()
+    if row.totp_secret is None:
+        return False
     if not typed.isdigit():
         return _use_recovery_code(tx, operator_id, typed)
     step = _step_of(_opened(bytes(row.totp_secret)), typed)

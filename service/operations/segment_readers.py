@@ -8,17 +8,20 @@ from service.domain import segments as tree
 from service.domain.permissions import Permission
 from service.operations import newsletters, segments, tagging
 from service.operations.auditing import audit
-from service.operations.permitting import require
+from service.operations.permitting import require, within
+from service.operations.reader_details import HIDDEN
 from service.operations.segment_sql import Compiled
 
 _IN_IT = """FROM subscriptions n JOIN subscribers s ON s.id = n.subscriber_id
     WHERE n.newsletter_id = :newsletter AND n.state = 'active' AND {where}"""
 _PAGE = """
-    SELECT n.id AS subscription_id, s.address, s.first_name, s.last_name, s.language, s.attributes, n.created_at
+    SELECT n.id AS subscription_id, s.address, s.first_name, s.last_name, s.language, s.attributes, n.created_at, {hidden} AS is_shared
     {in_it} AND n.id > :after ORDER BY n.id LIMIT :limit
 """
 _TAG = """INSERT INTO subscriber_tags (tag_id, subscriber_id) SELECT CAST(:tag AS bigint), s.id {in_it} ON CONFLICT DO NOTHING"""
-_DETAILS = """SELECT k FROM (SELECT DISTINCT jsonb_object_keys(s.attributes) AS k {in_it}) d ORDER BY k"""
+_DETAILS = (
+    """SELECT k FROM (SELECT DISTINCT jsonb_object_keys(s.attributes) AS k {in_it} AND NOT {hidden}) d ORDER BY k"""
+)
 PAGE = 5000
 COLUMNS = ("email", "first_name", "last_name", "language", "subscribed_at")
 
@@ -38,13 +41,14 @@ def tag(segment_id: int, name: str, *, actor: str) -> int:
 
 
 def export(segment_id: int, *, actor: str) -> tuple[list[str], Iterator[list[object]]]:
-    """Everybody in it as a table: its columns, the names of their other details among them, and its rows. Raises NotFound,
-    Forbidden."""
+    """Everybody in it as a table: its columns, the names of their other details among them, and its rows. Of readers whose details
+    are not this actor's business, there is the address. Raises NotFound, Forbidden."""
     found = segments.find(segment_id, actor=actor)
     require(actor, Permission.EXPORT, found["newsletter_id"])
     with transaction() as tx:
         where, parameters = _compiled(tx, found, actor)
-        details = list(tx.execute(_DETAILS.format(in_it=where), parameters).scalars())
+        parameters["only"] = within(actor, Permission.SEE_READERS)
+        details = list(tx.execute(_DETAILS.format(in_it=where, hidden=HIDDEN), parameters).scalars())
         audit(tx, actor, "export", f"segment {segment_id}")
     return [*COLUMNS, *details], _rows(where, parameters, details)
 
@@ -53,10 +57,13 @@ def _rows(where: str, parameters: dict[str, Any], details: list[str]) -> Iterato
     after = 0
     while True:
         with transaction() as tx:
-            rows = tx.execute(_PAGE.format(in_it=where), {**parameters, "after": after, "limit": PAGE}).all()
+            rows = tx.execute(
+                _PAGE.format(in_it=where, hidden=HIDDEN), {**parameters, "after": after, "limit": PAGE}
+            ).all()
         for row in rows:
-            own = [row.address, row.first_name, row.last_name, row.language, row.created_at.isoformat()]
-            yield [*own, *(row.attributes.get(name, "") for name in details)]
+            shown = ["", "", ""] if row.is_shared else [row.first_name, row.last_name, row.language]
+            others = {} if row.is_shared else row.attributes
+            yield [row.address, *shown, row.created_at.isoformat(), *(others.get(name, "") for name in details)]
         if len(rows) < PAGE:
             return
         after = rows[-1].subscription_id

@@ -16,6 +16,7 @@ from service.errors import Conflict, Invalid, NotFound
 from service.operations import authoring, newsletters, tagging
 from service.operations.auditing import audit
 from service.operations.permitting import require, require_somewhere, within
+from service.operations.reader_details import HIDDEN
 from service.operations.segment_sql import Compiled
 
 SECONDS = 10
@@ -27,7 +28,8 @@ KEYS = ("segments", "without_segments")
 _FROM = """FROM subscriptions n JOIN subscribers s ON s.id = n.subscriber_id
     WHERE n.newsletter_id = :newsletter AND n.state = 'active' AND {in_it}"""
 _COUNT = f"SELECT count(*) {_FROM}"
-_SAMPLE = f"SELECT s.id, s.address, btrim(s.first_name || ' ' || s.last_name) AS name {_FROM} ORDER BY n.id DESC LIMIT {SAMPLE}"
+_NAME = f"CASE WHEN {HIDDEN} THEN '' ELSE btrim(s.first_name || ' ' || s.last_name) END AS name"
+_SAMPLE = f"SELECT s.id, s.address, {_NAME} {_FROM} ORDER BY n.id DESC LIMIT {SAMPLE}"
 _LISTED = """
     SELECT g.id, g.name, g.newsletter_id, w.name AS newsletter_name, g.blocks, g.changed_at
     FROM segments g JOIN newsletters w ON w.id = g.newsletter_id
@@ -139,7 +141,8 @@ def count(newsletter_id: int, given: object, *, actor: str) -> Counted:
             in_it = compiled.sql(blocks)
             parameters = {"newsletter": newsletter_id, **compiled.parameters}
             readers = tx.execute(_COUNT.format(in_it=in_it), parameters).scalar_one()
-            sample = tx.execute(_SAMPLE.format(in_it=in_it), parameters).mappings()
+            only = within(actor, Permission.SEE_READERS)
+            sample = tx.execute(_SAMPLE.format(in_it=in_it), parameters, only=only).mappings()
             active = tx.execute(_COUNT.format(in_it="true"), newsletter=newsletter_id).scalar_one()
             return Counted(readers, active, tuple(dict(one) for one in sample))
     except DBAPIError as error:
@@ -171,6 +174,16 @@ def condition(tx: Transaction, audience: Mapping[str, Any], newsletter_id: int) 
             parts.append(f"AND {'' if key == 'segments' else 'NOT '}{compiled.any_of(chosen)}")
             parameters |= compiled.parameters
     return " ".join(parts), parameters
+
+
+def shown(audience: Mapping[str, Any], newsletter_id: int, *, actor: str) -> dict[str, Any]:
+    """An issue's audience as this actor may see it: what a segment asks is told to whoever sees who the readers are, its name to
+    everybody who sees the issue."""
+    only = within(actor, Permission.SEE_READERS)
+    if only is None or newsletter_id in only:
+        return dict(audience)
+    named = {key: [{"id": one["id"], "name": one["name"]} for one in audience[key]] for key in KEYS if key in audience}
+    return {**audience, **named}
 
 
 def names_in(tx: Transaction, several: Sequence[Blocks]) -> dict[str, dict[int, str]]:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from service.db import transaction
 from service.domain.permissions import Permission
 from service.errors import Conflict, Invalid
-from service.operations import approving, editing, editing_history, looking, reporting, scheduling
+from service.operations import approving, editing, editing_history, looking, reporting, scheduling, segments
 from service.operations.permitting import require
 from service.operations.preflighting import Report
 from service.operations.preparing_candidates import Candidates, same_content_of
@@ -236,7 +236,7 @@ def _minute(text: str) -> datetime:
 def progress(issue_id: int, *, actor: str) -> dict[str, Any]:
     """How far an issue is, from its batches: counts, rates of the last minute, and the time left if they last. Raises NotFound,
     Forbidden."""
-    editing.find(issue_id, actor=actor)
+    newsletter_id = editing.find(issue_id, actor=actor)["newsletter_id"]
     found = reporting.show(issue_id)
     with transaction() as tx:
         minute = tx.execute(_MINUTE, issue=issue_id).one()
@@ -258,7 +258,7 @@ def progress(issue_id: int, *, actor: str) -> dict[str, Any]:
     done = ledger["candidates"] - ledger["pending"] - ledger["unknown"]
     return {
         **found,
-        "when": dict(issue),
+        "when": {**issue, "audience": segments.shown(issue["audience"], newsletter_id, actor=actor)},
         "seconds_to_start": left,
         "done": done,
         "excluded_total": sum(ledger["excluded"].values()),

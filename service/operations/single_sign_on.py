@@ -12,7 +12,7 @@ from service.db import transaction
 from service.domain.addresses import AddressError, normalise
 from service.errors import Invalid, NotFound
 from service.oidc import Provider
-from service.operations import operator_sessions, second_step
+from service.operations import operator_sessions, second_step, signing_in
 from service.operations.auditing import audit
 from service.settings import current
 
@@ -41,8 +41,11 @@ def begin() -> tuple[str, dict[str, str]]:
 
 
 def finish(code: str, state: str, kept: Mapping[str, str], *, origin: Mapping[str, str]) -> str:
-    """Sign in whoever came back; what the browser's cookie is to hold. Raises NotFound, Invalid."""
+    """Sign in whoever came back; what the browser's cookie is to hold. Raises NotFound, Invalid, and TooManyTries: for each attempt
+    the provider is asked."""
     provider = _provider()
+    with transaction() as tx:
+        signing_in.make_wait(tx, b"", origin["network"])
     if not kept.get("state") or not secrets.compare_digest(state.encode(), kept["state"].encode()):
         raise Invalid("That took too long, or was begun elsewhere. Begin again.")
     try:
@@ -52,6 +55,8 @@ def finish(code: str, state: str, kept: Mapping[str, str], *, origin: Mapping[st
             )
         ).normalised
     except (NotVouched, AddressError) as reason:
+        # It is known of no account. The network alone counts, and with its failed passwords.
+        signing_in.note_failure(secrets.token_bytes(32), origin["network"])
         log.warning("single sign-on failed", why=str(reason) if isinstance(reason, NotVouched) else "no address")
         raise Invalid(_REFUSED) from None
     with transaction() as tx:

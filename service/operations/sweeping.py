@@ -12,7 +12,7 @@ from service.operations import epochs
 from service.operations.bells import RING_AGAIN, close_if_done, hold_stale, ring, ring_seeds
 from service.operations.duties import duty
 from service.operations.preparing import ring_due
-from service.operations.recording import accept_late, unarmed_release
+from service.operations.recording import LONGEST_WAIT, accept_late, unarmed_release
 from service.operations.scheduling import cancel_pending
 from service.operations.uploading import ring_waiting
 
@@ -24,6 +24,13 @@ REVIEW_AFTER = timedelta(minutes=60)
 _EXPIRED = """
     SELECT id, state FROM attempts WHERE state IN ('claimed', 'sending') AND lease_until < clock_timestamp()
     ORDER BY id FOR UPDATE SKIP LOCKED
+"""
+
+# Nobody waits longer for the provider: this moment was reckoned before the clock was set back. Readers' own morning may be far off.
+_SHORTEN = """
+    UPDATE batches b SET not_before = NULL FROM issues i
+    WHERE i.id = b.issue_id AND i.state = 'sending' AND i.local_at IS NULL AND b.state = 'pending'
+      AND b.not_before > clock_timestamp() + :longest
 """
 
 
@@ -44,6 +51,7 @@ def _sweep_sending() -> None:
                AND NOT EXISTS (SELECT FROM attempts a WHERE a.batch_id = batches.id AND a.armed_at > clock_timestamp() - :wait)""",
             wait=REVIEW_AFTER,
         )
+        tx.execute(_SHORTEN, longest=LONGEST_WAIT)
         ring_due(tx)
         ring_seeds(tx)
         for issue_id in (

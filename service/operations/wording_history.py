@@ -7,11 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from service.db import Transaction, transaction
-from service.domain.permissions import Permission
-from service.errors import NotFound
 from service.languages import LANGUAGES
 from service.operations import moving
-from service.operations.permitting import require
+from service.operations.newsletter_settings import row_of
 from service.operations.wordings import PURPOSES, Wording, choose, sha256_of
 
 # The audit log is append-only: it has every word that was ever set, and when it was set aside.
@@ -61,16 +59,13 @@ class Worded:
 
 def history(slug: str, *, actor: str) -> list[Worded]:
     """All wordings of a newsletter by purpose, those of today first, then the newest. Reads every consent record of the newsletter.
-    Raises NotFound, Forbidden."""
+    Raises NotFound."""
     with transaction() as tx:
-        row = tx.execute("SELECT * FROM newsletters WHERE slug = :slug", slug=slug).mappings().one_or_none()
-        if row is None:
-            raise NotFound(f"There is no newsletter “{slug}”.")
-        require(actor, Permission.SEE, row["id"])
+        row = row_of(tx, slug, actor)
         agreed = tx.execute(_AGREED, id=row["id"], moved=moving.METHOD).all()
         readers = {(one.purpose, one.sha256.hex()): one.readers for one in agreed}
         own = _own(tx, row["id"], readers)
-        found = [*own, *_standard(tx, dict(row), own, readers)]
+        found = [*own, *_standard(tx, row, own, readers)]
     known = {(one.purpose, one.sha256) for one in found}
     found += [
         Worded(

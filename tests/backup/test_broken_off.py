@@ -121,7 +121,7 @@ def test_a_database_that_somebody_uses_leaves_the_old_state_whole(state: State) 
     state.is_as_before()
 
 
-@pytest.mark.parametrize("point", ["swap", "finish", "1", "2"])
+@pytest.mark.parametrize("point", ["swap", "finish", *(pytest.param(n, marks=pytest.mark.long) for n in "12")])
 def test_a_restore_that_is_killed_is_brought_to_its_end_or_cleared_away(state: State, point: str) -> None:
     killed(state, point)
     assert "A restore was broken off" in state.home.python(

@@ -2,11 +2,15 @@
 
 import json
 import subprocess
+from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
+from service.lab import plot
 from service.lab.bench import percentile
+from service.lab.bench_growth import exponents
 from tests.cli.commands import command_line, environment
 
 
@@ -72,11 +76,20 @@ def test_every_page_is_measured_and_none_is_heavy() -> None:
 def test_an_issue_reaches_every_reader_of_the_benchmark_once() -> None:
     found = bench("send", "--readers", 3000, "--latency", 20, "--workers", 2)
     assert found["readers"] == found["accepted"] > 2900
-    assert found["requests"] == 3
+    assert (found["requests"], found["twice"], len(found["runs"])) == (3, 0, 3)
     assert 0 < found["freeze_s"] < found["total_s"]
     assert found["hand_off_per_second"] > 0 < found["bare_posts_per_second"]
     assert 100 < found["bytes_a_delivery"] < 1000
-    assert {"celery", "postgres"} <= set(found["memory_mib"])
+    assert {"sending", "beat", "postgres"} <= set(found["memory_mib"])
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_two_machines_share_an_issue_and_no_reader_gets_two_copies() -> None:
+    found = bench("send", "--readers", 12_000, "--latency", 80, "--workers", 1, "--hosts", 2, "--times", 1)
+    assert (found["readers"], found["twice"], found["hosts"]) == (found["accepted"], 0, 2)
+    assert sum(found["batches_by_host"].values()) == found["requests"] == 12
+    assert min(found["batches_by_host"].values()) > 0, "both machines sent"
 
 
 @pytest.mark.slow
@@ -86,3 +99,57 @@ def test_a_flood_of_events_leaves_what_the_same_events_leave_once_and_in_order()
     assert found["undisturbed_per_second"] > 0 < found["flooded_per_second"]
     assert 0 < found["hook_p50_ms"] <= found["hook_p99_ms"]
     assert len(found["digest"]) == 16, "the command fails when the two differ"
+
+
+@pytest.mark.slow
+def test_an_import_is_measured_with_its_bad_rows_and_every_consent() -> None:
+    found = bench("import", "--readers", 3000, "--times", 1)
+    assert (found["rows"], found["invalid"], found["duplicates"]) == (3000, 5, 1)
+    assert 4000 < found["consent_records"] < 6000, "the newsletter's, and those of whoever was asked about tracking"
+    assert 0 < found["bare_copy_s"] < found["seconds"]
+    assert found["again_s"] > 0
+    assert found["importer_memory_mib"] > 20
+    assert "postgres" in found["memory_mib"]
+
+
+@pytest.mark.slow
+def test_whoever_the_benchmark_lets_leave_has_left() -> None:
+    found = bench("unsubscribe", "--seconds", 0.5)
+    assert found["left"] > sum(run["leaves"] for run in found["runs"]) > 0, "the warm-up's are counted too"
+    assert 0 < found["p50_ms"] <= found["p99_ms"]
+    assert 0 < found["ratio"] < 1
+
+
+@pytest.mark.slow
+def test_every_event_of_the_benchmark_is_taken_in_once() -> None:
+    found = bench("webhooks", "--events", 1500)
+    assert found["events"] == sum(run["events"] for run in found["runs"]) == 1500
+    assert 300 < found["readers"] < 500
+    assert 0 < found["hook_p50_ms"] <= found["hook_p99_ms"]
+    assert min(found["intake_per_second"], found["ingest_per_second"], found["replay_per_second"]) > 0
+    assert 0 < found["ingest_ratio"] < 1
+
+
+@pytest.mark.slow
+def test_growth_is_measured_at_each_size_and_drawn(tmp_path: Path) -> None:
+    found = bench("growth", "--sizes", "500,1000", "--times", 1, "--plot", tmp_path / "growth.svg")
+    assert [one["readers"] for one in found["sizes"]] == [500, 1000]
+    assert set(found["exponents"]) == {"freeze_s", "hand_off_s", "total_s", "sending_mib", "postgres_mib"}
+    assert abs(found["exponents"]["sending_mib"]["all"]) < 0.5, "a worker holds one batch at a time"
+    drawn = ElementTree.parse(tmp_path / "growth.svg").getroot()
+    assert len(drawn.findall(".//{*}polyline")) == 5
+
+
+def test_an_exponent_is_one_where_it_grows_in_proportion_and_two_where_by_the_square() -> None:
+    assert exponents([(10, 3), (100, 30), (1000, 300)]) == {"between": [1, 1], "all": 1}
+    assert exponents([(10, 1), (100, 100), (1000, 1000)]) == {"between": [2, 1], "all": 1.5}
+    assert exponents([(10, 7), (100, 7)])["all"] == 0
+
+
+def test_a_plot_names_its_axes_and_lines_and_changes_with_the_pages_colours() -> None:
+    panel = plot.Panel("Time", "readers", "seconds", [plot.Line("A & B", [(10, 0.5), (2000, 40)])])
+    drawn = plot.draw([panel, panel], title="Growth")
+    words = [one.text for one in ElementTree.fromstring(drawn).iter() if one.tag.endswith("}text")]
+    assert words.count("A & B") == words.count("readers") == words.count("seconds") == 2
+    assert {"0.1", "1", "10", "100", "1k", "10k"} <= set(words), "whole decades round what was measured"
+    assert "prefers-color-scheme: dark" in drawn

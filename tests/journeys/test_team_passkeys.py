@@ -11,7 +11,7 @@ from playwright.sync_api import CDPSession, Page, expect
 from service.errors import Invalid
 from service.operations import operator_sessions, passkeys, second_step
 from tests.journeys.looking import Walk
-from tests.team import an_operator, sign_in
+from tests.team import PASSWORD, an_operator, sign_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(120)]
 Sql = Callable[..., list[Any]]
@@ -60,6 +60,7 @@ def test_a_passkey_is_both_steps_at_once(named: str, walk: Callable[[str], Walk]
     expect(page.get_by_role("heading", name="Issues")).to_be_visible()
     assert page.url == f"{named}/admin/issues"
     assert sql("SELECT by_passkey FROM operator_sessions ORDER BY id DESC LIMIT 1") == [(True,)]
+    second_step.ask_of_all(False, actor="test")
     page.goto(f"{named}/admin/account")
     page.get_by_role("button", name="Remove").click()
     expect(page.get_by_text("The passkey is removed")).to_be_visible()
@@ -68,6 +69,33 @@ def test_a_passkey_is_both_steps_at_once(named: str, walk: Callable[[str], Walk]
     page.get_by_role("button", name="Sign in with a passkey").click()
     expect(page.get_by_text("was not accepted")).to_be_visible()
     assert [one for one in ada.complaints if "422" not in one] == []
+
+
+def test_where_everybody_is_asked_for_a_second_step_a_passkey_is_set_up_and_asked_for_in_its_place(
+    named: str, walk: Callable[[str], Walk]
+) -> None:
+    who = an_operator(name="Ada Quill", address="ada@team.example")
+    second_step.ask_of_all(True, actor="test")
+    ada = walk("passkey-for-a-step")
+    page = ada.page
+    device(page)
+    sign_in(page.context, named, who)
+    page.goto(f"{named}/admin/issues")
+    page.get_by_role("link", name="add one to your account").click()
+    page.get_by_role("button", name="Add a passkey").click()
+    expect(page.get_by_text("The passkey is added")).to_be_visible()
+    page.goto(f"{named}/admin/issues")
+    expect(page.get_by_role("heading", name="Issues")).to_be_visible()
+    page.get_by_role("button", name="Sign out").first.click()
+    page.get_by_label("Email address").fill("ada@team.example")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    expect(page.get_by_role("heading", name="The second step")).to_be_visible()
+    ada.look("second-step-by-passkey")
+    page.get_by_role("button", name="Go on with your passkey").click()
+    expect(page.get_by_role("button", name="Sign out").first).to_be_visible()
+    assert page.url == f"{named}/admin/"
+    assert ada.complaints == []
 
 
 def test_the_same_signature_opens_nothing_twice_and_elsewhere_nothing_at_all(

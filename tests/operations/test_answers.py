@@ -61,6 +61,16 @@ def test_throttling_gives_the_batch_back_and_waits(drain: Drain, sandbox: Sandbo
     assert book(issue)["accepted"] == 3
 
 
+def test_a_wait_from_before_the_clock_was_set_back_is_over(drain: Drain, sandbox: Sandbox, sql: Sql) -> None:
+    sandbox.script(rules=[{"when": {"nth": 1}, "do": "429"}])
+    issue, _ = scheduled(3, drain)
+    drain()
+    sql("UPDATE batches SET not_before = not_before + interval '2 hours'")
+    sweeping.sweep_sending()
+    drain()
+    assert book(issue)["accepted"] == 3
+
+
 @pytest.mark.parametrize(
     "answer",
     ["500", "502-html", "503", "500-after-accept", "drop", "drop-after-accept", "garbage", "garbage-202", "redirect"],

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from service.db import transaction
 from service.domain.duties import DUTIES, is_late
 from service.operations import duties, retaining, workers
 from service.settings import ROOT, Settings
-from tasks.app import TASKS, app
+from tasks.app import TASKS, Scheduler, app
 from tasks.heart import Heart
 from tests.conftest import Sandbox
 from tests.operations.test_sending import scheduled
@@ -117,6 +118,17 @@ def test_beat_rings_for_every_duty_of_the_table() -> None:
     }
 
 
+def test_beat_rings_though_the_clock_was_set_back(tmp_path: Path) -> None:
+    beat = Scheduler(app=app, schedule_filename=str(tmp_path / "beat"), lazy=True)
+    beat.setup_schedule()
+    try:
+        for entry in beat.schedule.values():
+            entry.last_run_at = entry.default_now() + timedelta(hours=2)
+        assert beat.tick() <= min(duty.every for duty in DUTIES.values()).total_seconds()
+    finally:
+        beat.close()
+
+
 @pytest.mark.parametrize("name", DUTIES)
 def test_bounds_make_sense(name: str) -> None:
     duty = DUTIES[name]
@@ -209,3 +221,12 @@ def test_lines_about_a_batch_name_issue_batch_and_attempt_and_nothing_stays_boun
     for part in (f"'issue': {issue}", f"'batch': {batch}", f"'attempt': '{attempt}'"):
         assert part in line
     assert get_contextvars() == {}
+
+
+@pytest.mark.parametrize("column", ["last_ok_at", "lease_until"])
+def test_a_clock_set_back_does_not_lay_a_duty_to_rest(column: str, database: Settings, sql: Sql) -> None:
+    duties.duty("sweep sending", lambda: None)
+    sql("UPDATE duties SET last_ok_at = NULL")
+    sql(f"UPDATE duties SET {column} = clock_timestamp() + interval '2 hours'")
+    assert duties.duty("sweep sending", lambda: None)
+    assert sql("SELECT last_ok_at <= clock_timestamp(), lease_until FROM duties") == [(True, None)]

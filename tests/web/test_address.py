@@ -5,10 +5,13 @@ from typing import Any
 
 import pytest
 
-from service.operations import scheduling
+from service.operations import mailing, scheduling
+from service.operations.limits import MAILS_PER_MAILBOX
+from service.settings import Settings
 from service.tokens import Purpose, Signer, email_key
 from tests.builders import an_issue, readers
 from tests.conftest import Sandbox
+from tests.operations.mails import a_signup
 from tests.web.browsing import Page, Person
 from tests.web.entering import MEI
 
@@ -146,6 +149,63 @@ def test_an_address_that_is_stopped_gets_no_mail_and_the_same_answer(asked: Aske
     sql("DELETE FROM suppressions")
     other, _, _ = asked()
     assert stopped[:600].split("until")[0] == other.get(f"{web}/preferences/address").said[:600].split("until")[0]
+
+
+def sign_up_and_answer(monthly: int, address: str, sql: Sql) -> str:
+    mailing.answer_signup(a_signup([monthly], address))
+    return str(sql("SELECT state FROM signups ORDER BY id DESC LIMIT 1")[0][0])
+
+
+def test_who_signed_up_for_somebody_else_cannot_go_on_by_changes_nor_the_other_way_round(
+    asked: Asked, monthly: int, weekly: int, sql: Sql
+) -> None:
+    asked()
+    assert [sign_up_and_answer(one, NEW, sql) for one in (monthly, weekly)] == ["asked", "asked"]
+    sql("UPDATE mails SET created_at = created_at - interval '2 days'")
+    assert sign_up_and_answer(monthly, NEW, sql) == "limited"
+
+
+def test_a_new_address_is_asked_three_times_in_a_month_at_most_whoever_types_it(
+    web: str, enter: Enter, sql: Sql
+) -> None:
+    person, _ = enter()
+    for day in range(3):
+        for _ in range(2):
+            person.press(person.get(f"{web}/preferences/address"), "/address", address=NEW)
+        # Another day: the reader may ask again.
+        for table in ("mails", "address_changes"):
+            sql(f"UPDATE {table} SET created_at = created_at - interval '25 hours'")
+        assert mails(sql).count("change-new") == min(3, 2 * (day + 1))
+    assert mails(sql).count("change-old") == 6
+
+
+def test_tags_and_dots_do_not_make_the_new_mailbox_many(web: str, enter: Enter, sql: Sql) -> None:
+    person, _ = enter()
+    for number in range(MAILS_PER_MAILBOX + 2):
+        typed = f"ida+{number}@readers.example"
+        person.press(person.get(f"{web}/preferences/address"), "/address", address=typed)
+        sql("UPDATE address_changes SET created_at = created_at - interval '25 hours'")
+    assert mails(sql).count("change-new") == MAILS_PER_MAILBOX
+    person.press(person.get(f"{web}/preferences/address"), "/address", address="ada@readers.example")
+    assert mails(sql).count("change-new") == MAILS_PER_MAILBOX + 1, "nobody else is limited by it"
+
+
+def test_changes_share_the_hours_mails_with_sign_ups_and_say_when_they_are_used_up(
+    web: str, enter: Enter, monthly: int, sql: Sql, other_settings: Callable[..., Settings]
+) -> None:
+    other_settings(signup_mails_per_hour=2)
+    sql("INSERT INTO suppressions (email_key, kind, source) VALUES (%s, 'hard-bounce', 'test')", email_key(NEW))
+    person, _ = enter()
+    person.press(person.get(f"{web}/preferences/address"), "/address", address=NEW)
+    assert sign_up_and_answer(monthly, "ida@readers.example", sql) == "asked"
+    assert sign_up_and_answer(monthly, "ada@readers.example", sql) == "pending", (
+        "one that was mailed nothing counts too"
+    )
+    for address in (NEW, "eve@readers.example"):
+        page = person.press(person.get(f"{web}/preferences/address"), "/address", address=address)
+        assert page.status == 422
+        assert "try again in an hour" in page.said
+    assert sql("SELECT count(*) FROM address_changes") == [(1,)]
 
 
 def test_a_change_grows_too_old(asked: Asked, sql: Sql) -> None:

@@ -74,6 +74,10 @@ def _only_the_bad(books: Books, bad: set[str], refusing: int) -> Iterator[str]:
         return
     failed = {address for address, fate in books.fates.items() if fate.failed}
     beside = failed - bad
-    taken = {fate.batch for fate in books.fates.values() if fate.state == "accepted" and not fate.failed and not fate.excluded}
+    taken = {
+        fate.batch
+        for fate in books.fates.values()
+        if fate.state == "accepted" and not fate.failed and not fate.excluded
+    }
     if bad - failed or len(beside) > refusing or any(books.fates[address].batch in taken for address in beside):
         yield f"I2: {len(failed)} readers were refused, {len(bad)} are bad, {refusing} answers refused whatever they were asked"

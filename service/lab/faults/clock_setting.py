@@ -22,7 +22,7 @@ class Clocks:
         return {
             "LD_PRELOAD": str(self._library),
             "FAKETIME_TIMESTAMP_FILE": str(self._files[name]),
-            "FAKETIME_CACHE_DURATION": "1",
+            "FAKETIME_NO_CACHE": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             "FAKETIME_DONT_RESET": "1",
         }
@@ -30,5 +30,8 @@ class Clocks:
     def set(self, offsets: Mapping[str, str]) -> None:
         """Set both; right is the one that is not named."""
         for name, file in self._files.items():
-            file.write_text(offsets.get(name, "+0"))
-            file.chmod(0o644)
+            # It is read at every look at the clock: never half of it.
+            new = file.with_suffix(".new")
+            new.write_text(offsets.get(name, "+0"))
+            new.chmod(0o644)
+            new.replace(file)

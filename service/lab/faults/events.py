@@ -1,7 +1,6 @@
 """F7: the webhook says everything many times, backwards, late, in pieces, before we have recorded the answer, of things that nobody
 knows, and of the wrong shape; and is away for a while. What is known of each copy at the end is the same."""
 
-import base64
 import http.client
 import json
 import os
@@ -12,14 +11,15 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from service.clients.sendgrid_events import SIGNATURE_HEADER, TIMESTAMP_HEADER
+from service.lab import telling
 from service.lab.faults.checking import Books, Copy
 from service.lab.faults.issues import Sending
 from service.lab.faults.machine import wait_until
 from service.lab.faults.run import Run, UnprovedError, patiently
+from service.lab.telling import Event
 
 KINDS = (
     "duplicated",
@@ -37,7 +37,6 @@ TIMES = 46
 """As often as one event was seen to come."""
 PAGE = 200
 TOO_LARGE = 5 * 1024 * 1024
-Event = dict[str, Any]
 
 
 def told_in_every_way(run: Run) -> None:
@@ -120,13 +119,10 @@ class _Teller:
             self.told += len(page)
 
     def _post(self, body: bytes) -> int:
-        stamp = str(int(time.time()))
-        signature = base64.b64encode(self._key.sign(stamp.encode() + body, ec.ECDSA(hashes.SHA256()))).decode()
         connection = http.client.HTTPConnection("127.0.0.1", self._run.machine.settings.port, timeout=30)
         started = time.monotonic()
         try:
-            headers = {SIGNATURE_HEADER: signature, TIMESTAMP_HEADER: stamp, "Content-Type": "application/json"}
-            connection.request("POST", "/webhooks/sendgrid", body=body, headers=headers)
+            connection.request("POST", "/webhooks/sendgrid", body, telling.headers_of(self._key, body))
             status = connection.getresponse().status
         except BrokenPipeError:
             status = 413  # refused by its length, before it was read

@@ -5,8 +5,11 @@ python -m service.lab.faults.program celery --app tasks worker …
 
 import os
 import runpy
+import select
 import sys
+import time
 from pathlib import Path
+from typing import SupportsIndex
 
 from service import running
 from service.lab.faults import careless, pace, points
@@ -28,6 +31,9 @@ def main(arguments: list[str]) -> None:
     environ = os.environ
     if environ.get(PACE):
         pace.multiply(float(environ[PACE]))
+    if "FAKETIME_TIMESTAMP_FILE" in environ:
+        # The library refuses, now and then, a sleep that ends at a moment of the monotonic clock, as Python's does.
+        time.sleep = _asleep
     if environ.get(POINTS):
         points.install(Path(environ[POINTS]), web=arguments[0] == "gunicorn")
     for guard in filter(None, environ.get(WITHOUT, "").split(",")):
@@ -36,6 +42,10 @@ def main(arguments: list[str]) -> None:
         running.read_procfile = _hurt_procfile  # type: ignore[attr-defined]
     sys.argv = arguments
     runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
+
+
+def _asleep(seconds: SupportsIndex | float, /) -> None:
+    select.select([], [], [], float(seconds))
 
 
 def _hurt_procfile(path: Path) -> dict[str, str]:

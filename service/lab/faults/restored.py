@@ -4,6 +4,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from service import db
 from service.lab.faults import issues
 from service.lab.faults.crowds import leave_in_turn
 from service.lab.faults.issues import Sending
@@ -50,6 +51,7 @@ def put_back(run: Run) -> None:
 
 def _restore(run: Run, backup: Path) -> None:
     machine = run.machine
+    db.engine().dispose()  # this process is wired to it, too, and a stock server outlives the product
     machine.command("restore", backup, "--replace", "--json")
     machine.command("restore", "--drop-old")
     machine.start()

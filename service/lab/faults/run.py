@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import psycopg
 from sqlalchemy.exc import DBAPIError
 
-from service.errors import Conflict
+from service.errors import Conflict, NotFound
 from service.lab import bench
 from service.lab.faults import points
 from service.lab.faults.issues import Sending
@@ -181,5 +181,6 @@ def _see_to(sending: Sending) -> None:
     """What a person does with an issue that was held: acknowledge what is open, and go on."""
     for one in alarms.listed(actor=ACTOR):
         if one["acknowledged_at"] is None:
-            alarms.acknowledge(one["id"], reason="the fault is over", actor=ACTOR)
+            with suppress(NotFound):  # closed by itself meanwhile
+                alarms.acknowledge(one["id"], reason="the fault is over", actor=ACTOR)
     scheduling.resume(sending.issue, actor=ACTOR)

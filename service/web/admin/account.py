@@ -127,7 +127,10 @@ def add_passkey() -> Response:
 def remove_passkey(passkey_id: int) -> Response:
     """One passkey less."""
     gate.need_recent_proof()
-    passkeys.remove(operator(), passkey_id)
+    try:
+        passkeys.remove(operator(), passkey_id)
+    except Conflict as error:
+        return _show(422, passkey=(str(error),))
     return back(".show", "The passkey is removed, and you are signed out everywhere else.")
 
 
@@ -168,5 +171,6 @@ def _propose(secret: str, uri: str, problems: tuple[str, ...] = (), status: int 
         picture=picture,
         secret=secret,
         proposal=seal(_PROPOSED, secret),
+        has_passkeys=passkeys.are_possible(),
         problems=problems,
     )

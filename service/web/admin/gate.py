@@ -34,7 +34,13 @@ LARGEST_FIELDS = 8 * 1024 * 1024
 """Bytes of a form's fields, files apart: the largest text that is kept, each letter written as three escapes."""
 POLICY = security.POLICY + security.SCRIPTS + "; frame-src 'self'"
 """Pages of the team run scripts of ours, and show mails in frames."""
-_STEP = ("admin_signing_in.step", "admin_signing_in.take_step", "admin_signing_in.sign_out")
+_STEP = (
+    "admin_signing_in.step",
+    "admin_signing_in.take_step",
+    "admin_signing_in.passkey_options",
+    "admin_signing_in.use_passkey",
+    "admin_signing_in.sign_out",
+)
 """All that somebody reaches of whom the second step is awaited."""
 _SETTING_UP = (
     "admin_account.propose",
@@ -43,6 +49,8 @@ _SETTING_UP = (
     "admin_account.show",
     "admin_account.change",
     "admin_account.change_password",
+    "admin_account.passkey_options",
+    "admin_account.add_passkey",
     "admin_signing_in.sign_out",
 )
 """All that somebody reaches who must set a second step up first."""

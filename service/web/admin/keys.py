@@ -6,6 +6,7 @@ from service.domain.permissions import Permission
 from service.errors import Invalid
 from service.operations import keys, newsletters
 from service.operations.permitting import require
+from service.settings import current
 from service.web.admin import gate
 from service.web.admin.frame import actor, back, page
 
@@ -34,7 +35,7 @@ def make() -> Response:
         )
     except Invalid as error:
         return _index(422, error.problems, given)
-    return page("keys/shown.html", token=token, name=given["name"])
+    return page("keys/shown.html", token=token, name=given["name"], site=current().public_url)
 
 
 @blueprint.post("/<int:key_id>/revoke")

@@ -173,7 +173,7 @@ def _show(
         designs=[(name, name.capitalize()) for name in looks.design_names()],
         languages=LANGUAGES,
         purposes=PURPOSES,
-        wordings=newsletter_settings.wordings(slug),
+        wordings=newsletter_settings.wordings(slug, actor=actor()),
         form_url=f"{current().public_url}/n/{slug}",
         may_change=actor().may(Permission.CONFIGURE, found["id"]),
         here=url_for(".show", slug=slug),

@@ -10,6 +10,7 @@ from service.operations import (
     operator_sessions,
     operators,
     passkeys,
+    second_step,
     signing_in,
     single_sign_on,
     team_mails,
@@ -69,12 +70,18 @@ def passkey_options() -> Response:
 @blueprint.post("/passkey")
 @open_to_all
 def use_passkey() -> Response:
-    """In, by what the device signed."""
+    """In, by what the device signed: both steps at once, or the second one of a session that awaits it."""
+    waiting = gate.signed_in()
     try:
         token = passkeys.sign_in(
-            request.form.get("credential", ""), account.challenge_of(_CHALLENGE), origin=origin_of_request()
+            request.form.get("credential", ""),
+            account.challenge_of(_CHALLENGE),
+            origin=origin_of_request(),
+            instead_of=waiting,
         )
     except Invalid as error:
+        if waiting is not None and waiting.awaits_step:
+            return _step(422, str(error))
         given = {"problems": [str(error)], "address": "", "next": request.form.get("next", "")}
         return _form(
             422,
@@ -106,7 +113,7 @@ def step() -> Response:
     """The code of the authenticator."""
     if not gate.operator().awaits_step:
         return make_response(redirect(gate.inside(request.values.get("next", "")), 303))
-    return frame.page("signing_in/step.html", problems=())
+    return _step()
 
 
 @blueprint.post("/second-step")
@@ -115,7 +122,7 @@ def take_step() -> Response:
     try:
         token = signing_in.take_second_step(gate.operator(), request.form.get("code", ""), origin=origin_of_request())
     except (Invalid, TooManyTries) as error:
-        return frame.page("signing_in/step.html", 422, problems=[str(error)])
+        return _step(422, str(error))
     return gate.begin(make_response(redirect(gate.inside(request.values.get("next", "")), 303)), token)
 
 
@@ -167,6 +174,18 @@ def use_link(sealed: str) -> Response:
         values = {"problems": error.problems, "name": name, "address": address, "sealed": sealed}
         return frame.page("signing_in/link.html", 422, **values)
     return gate.begin(make_response(redirect(url_for("admin_home.show"), 303)), session)
+
+
+def _step(status: int = 200, *problems: str) -> Response:
+    """The page of the second step, with what this person has for it."""
+    who = gate.operator()
+    return frame.page(
+        "signing_in/step.html",
+        status,
+        problems=problems,
+        has_code=second_step.codes_left(who.operator_id) is not None,
+        has_passkey=who.has_passkey,
+    )
 
 
 def _form(status: int = 200, **values: object) -> Response:

@@ -6,6 +6,7 @@ from flask import Blueprint, Response, make_response, redirect, request
 
 from service.errors import Invalid
 from service.operations import passkeys, single_sign_on
+from service.operations.signing_in import TooManyTries
 from service.web.admin import frame, gate
 from service.web.admin.gate import open_to_all
 from service.web.origin import origin_of_request
@@ -53,13 +54,13 @@ def finish() -> Response:
         token = single_sign_on.finish(
             request.form.get("code", ""), request.form.get("state", ""), kept, origin=origin_of_request()
         )
-    except Invalid as error:
-        return _sign_in(str(error))
+    except (Invalid, TooManyTries) as error:
+        return _sign_in(str(error), 429 if isinstance(error, TooManyTries) else 422)
     response = gate.begin(make_response(redirect(gate.inside(str(kept.get("next", ""))), 303)), token)
     drop_cookie(response, _COOKIE)
     return response
 
 
-def _sign_in(problem: str) -> Response:
+def _sign_in(problem: str, status: int = 422) -> Response:
     given = {"problems": (problem,), "address": "", "next": "", "has_passkeys": passkeys.are_possible()}
-    return frame.page("signing_in/form.html", 422, single_sign_on=single_sign_on.name(), **given)
+    return frame.page("signing_in/form.html", status, single_sign_on=single_sign_on.name(), **given)

@@ -12,6 +12,7 @@ from service.operations import (
     looking,
     newsletters,
     scheduling,
+    segments,
     send_room,
 )
 from service.web.api.call import LIMIT, PAGE, Call, Field, page_size
@@ -21,7 +22,8 @@ _HIDDEN = ("audience_hash", "lease_until", "marker", "forgotten")
 
 
 def _issue(issue_id: int, actor: str) -> dict[str, Any]:
-    return {name: value for name, value in editing.find(issue_id, actor=actor).items() if name not in _HIDDEN}
+    found = {name: value for name, value in editing.find(issue_id, actor=actor).items() if name not in _HIDDEN}
+    return found | {"audience": segments.shown(found["audience"], found["newsletter_id"], actor=actor)}
 
 
 def _issues(given: Given, *, actor: str) -> Any:

@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 
+from service.domain.permissions import ROLES
+from service.errors import NotFound
+from service.operations import wording_history
 from tests.builders import a_newsletter
-from tests.team import an_operator, signed_in
+from tests.team import actor_of, an_operator, signed_in
 from tests.web.browsing import Person
 
 Sql = Callable[..., list[Any]]
@@ -128,6 +131,27 @@ def test_a_newsletter_is_changed_by_its_owner_seen_by_its_people_and_not_there_f
         assert person.get(f"{web}/admin/newsletters/other").status == 404
         assert "other" not in person.get(f"{web}/admin/newsletters").said
     assert sql("SELECT name FROM newsletters ORDER BY id") == [("The Monthly",)] * 2
+
+
+@pytest.mark.parametrize("role", list(ROLES))
+def test_a_newsletter_of_others_is_answered_like_none_at_all_and_none_of_them_is_named(web: str, role: str) -> None:
+    mine = a_newsletter("mine")
+    a_newsletter("strangers")
+    who = an_operator(None, newsletters={mine: role})
+    person = signed_in(who)
+    fields = person.get(f"{web}/admin/newsletters/mine").form("/sign-out")[1]
+    for place in ("", "/wordings", "/settings/sender", "/logo", "/words"):
+        said = []
+        for slug in ("strangers", "nowhere00"):
+            address = f"{web}/admin/newsletters/{slug}{place}"
+            page = person.get(address) if place in ("", "/wordings") else person.post(address, fields)
+            assert page.status == 404
+            said.append(page.said.replace(slug, "-"))
+        assert said[0] == said[1], place
+        assert "strangers" not in said[0]
+        assert "There are: mine." in said[0]
+    with pytest.raises(NotFound, match="There are: mine"):
+        wording_history.history("strangers", actor=actor_of(who))
 
 
 def test_a_prefix_stands_before_every_subject(database: object) -> None:

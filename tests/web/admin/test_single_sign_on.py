@@ -8,6 +8,7 @@ import threading
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
@@ -16,9 +17,11 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import OctKey, RSAKey
 
+from service.clients import identity_provider
+from service.clients.identity_provider import FAILURE_KEPT, KEPT, KEYS_KEPT, MOST_BYTES, NotVouched, Published
 from service.errors import Invalid
 from service.oidc import Provider
-from service.operations import second_step
+from service.operations import second_step, signing_in
 from service.settings import load
 from tests.team import an_operator
 from tests.web.browsing import Page, Person
@@ -39,11 +42,19 @@ class Idp:
         self.saw: dict[str, str] = {}
         self.describes: dict[str, str] = {}
         self.challenge = self.nonce = ""
+        self.asked: list[str] = []
+        self.kid = "one"
+        self.now = 1000.0
+        self.is_down = False
+        self.whole = b""
         idp = self
 
         class Answers(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                if self.path.endswith("openid-configuration"):
+                idp.asked.append(self.path)
+                if idp.is_down:
+                    self.send_error(503)
+                elif self.path.endswith("openid-configuration"):
                     places = {"authorization_endpoint": "authorize", "token_endpoint": "token", "jwks_uri": "keys"}
                     self._answer(
                         {
@@ -63,7 +74,7 @@ class Idp:
             def _answer(self, found: Any) -> None:
                 self.send_response(200)
                 self.end_headers()
-                self.wfile.write(json.dumps(found).encode())
+                self.wfile.write(idp.whole or json.dumps(found).encode())
 
             def log_message(self, *_: object) -> None:
                 return
@@ -89,12 +100,13 @@ class Idp:
                 for one in ({"alg": "none"}, given)
             )
             return f"{head}.{body}."
-        return jwt.encode({"alg": self.algorithm, "kid": "one"}, given, self.signs, algorithms=[self.algorithm])
+        return jwt.encode({"alg": self.algorithm, "kid": self.kid}, given, self.signs, algorithms=[self.algorithm])
 
 
 @pytest.fixture
-def idp(web: str, other_settings: Callable[..., Any]) -> Iterator[Idp]:
+def idp(web: str, other_settings: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[Idp]:
     made = Idp()
+    monkeypatch.setattr(identity_provider, "_published", Published(lambda: made.now))
     other_settings(oidc=Provider(made.url, "broadsheet", SECRET, "the firm's account"))
     yield made
     made.server.shutdown()
@@ -232,3 +244,83 @@ def test_without_a_provider_there_is_none(web: str) -> None:
 def test_half_a_setting_is_refused(tmp_path: Any, environ: dict[str, str]) -> None:
     with pytest.raises(Invalid, match="OIDC_"):
         load({"BROADSHEET_HOME": str(tmp_path), **environ})
+
+
+DESCRIPTION = "/.well-known/openid-configuration"
+
+
+def test_what_the_provider_publishes_is_asked_for_once_in_a_while(web: str, idp: Idp) -> None:
+    an_operator(address=ADA)
+    for _ in range(4):
+        person = Person()
+        assert back(web, person, there(web, person, idp)["state"]).url == f"{web}/admin/"
+    assert idp.asked == [DESCRIPTION, "/keys"]
+    idp.now += KEPT
+    person = Person()
+    assert back(web, person, there(web, person, idp)["state"]).url == f"{web}/admin/"
+    assert idp.asked == [DESCRIPTION, "/keys"] * 2
+
+
+@pytest.mark.parametrize("kid", ["two", "one"], ids=["of another name", "of the same name"])
+def test_a_new_key_is_fetched_when_it_is_needed_and_not_more_than_once_a_minute(web: str, idp: Idp, kid: str) -> None:
+    an_operator(address=ADA)
+
+    def enter() -> int:
+        person = Person()
+        return back(web, person, there(web, person, idp)["state"]).status
+
+    assert enter() == 200
+    idp.key = idp.signs = RSAKey.generate_key(2048, {"kid": kid})
+    idp.kid = kid
+    assert enter() == 422
+    assert idp.asked.count("/keys") == 1
+    idp.now += KEYS_KEPT
+    assert enter() == 200
+    idp.signs, idp.kid = RSAKey.generate_key(2048, {"kid": "nobody's"}), "nobody's"
+    idp.now += KEYS_KEPT / 2
+    assert [enter() for _ in range(3)] == [422] * 3
+    assert idp.asked.count("/keys") == 2
+
+
+def test_a_provider_that_is_down_is_not_asked_by_everybody(web: str, idp: Idp) -> None:
+    an_operator(address=ADA)
+    idp.is_down = True
+    for _ in range(3):
+        assert "cannot be reached" in Person().get(f"{web}/admin/single-sign-on").said
+    assert idp.asked == [DESCRIPTION]
+    idp.is_down, idp.now = False, idp.now + FAILURE_KEPT
+    there(web, Person(), idp)
+
+
+def test_many_at_once_ask_once(web: str, idp: Idp) -> None:
+    provider = Provider(idp.url, "broadsheet", SECRET, "x")
+    given = {"redirect_uri": "x", "state": "x", "nonce": "x", "verifier": "x"}
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: identity_provider.way_there(provider, **given), range(24)))
+    assert idp.asked == [DESCRIPTION]
+
+
+def test_no_more_is_read_or_kept_than_there_can_be(web: str, idp: Idp) -> None:
+    for number in range(50):
+        identity_provider._published.get(f"{idp.url}/{number}", dict)
+    assert len(identity_provider._published._kept) <= identity_provider.MOST_KEPT
+    for whole in (b'"' + b"x" * MOST_BYTES + b'"', b"[" * 200_000):
+        idp.whole = whole
+        with pytest.raises(NotVouched):
+            identity_provider._ask(idp.url + DESCRIPTION)
+
+
+def test_a_network_that_fails_often_waits_before_the_provider_is_asked_again(web: str, idp: Idp, sql: Sql) -> None:
+    an_operator(address=ADA)
+    person = Person()
+    state = there(web, person, idp)["state"]
+    sql(
+        "INSERT INTO sign_in_failures (account_key, network) SELECT sha256(n::text::bytea), '127.0.0.0/24' FROM generate_series(2, %s) n",
+        signing_in.TRIES_PER_NETWORK,
+    )
+    idp.says = {"email_verified": False}
+    assert back(web, person, state).status == 422
+    idp.saw = {}
+    refused = back(web, person, state)
+    assert (refused.status, "Too many attempts" in refused.said) == (429, True)
+    assert idp.saw == {}

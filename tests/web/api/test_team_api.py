@@ -115,6 +115,30 @@ def test_an_issue_is_written_checked_sent_and_reported(
     assert "Key “a program”" in owner.get(f"{web}/admin/audit").said
 
 
+@pytest.mark.parametrize("role", list(ROLES))
+def test_what_a_segment_asks_is_told_to_whoever_sees_the_readers(
+    web: str, newsletter: int, drain: Drain, sandbox: Sandbox, role: str
+) -> None:
+    readers(newsletter, ["mei@canary.example"])
+    asked = [[{"what": "domain", "how": "is", "value": "canary.example"}]]
+    one, other = (segments.save(newsletter, name, asked, actor="test")[0] for name in ("Chosen", "Left out"))
+    issue = an_issue(newsletter)
+    editing.set_audience(issue, {"segments": [one], "without_segments": [other]}, actor="test")
+    ask, may_see = Program(web, role, newsletter), Permission.SEE_READERS in ROLES[role]
+    seen = []
+    for call in ("", "/progress"):
+        if call:
+            editing.set_audience(issue, {"segments": [one]}, actor="test")
+            scheduling.schedule(issue, actor="test")
+            drain()
+        status, told = ask("GET", f"/issues/{issue}{call}")
+        assert status == 200
+        seen.append((told["when"] if call else told)["audience"])
+        assert ("canary.example" in json.dumps(told)) == may_see, call or "the issue"
+    assert [one["name"] for one in seen[0]["segments"] + seen[0]["without_segments"]] == ["Chosen", "Left out"]
+    assert seen[1]["segments"][0] | {"blocks": 0} == {"id": one, "name": "Chosen", "blocks": 0}
+
+
 def test_a_file_is_imported(web: str, newsletter: int, drain: Drain, sql: Sql) -> None:
     ask = Program(web, "editor", newsletter)
     status, upload = ask(
@@ -308,6 +332,7 @@ def test_keys_on_their_page(web: str, database: Settings, sql: Sql) -> None:
     wrong = ada.press(page, "/keys", name=" ", role="editor", days="many")
     assert (wrong.status, "what the key is for" in wrong.said, "from 1 to" in wrong.said) == (422, True, True)
     shown = ada.press(page, "/keys", name="The database", role="analyst", days="30")
+    assert f"{web}/api/v1/newsletters" in shown.text
     (key,) = shown.tree.xpath("//input[@id='token']/@value")
     assert Program(web, key=key)("GET", "/newsletters")[0] == 200
     again = ada.get(f"{web}/admin/keys")
