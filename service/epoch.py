@@ -26,6 +26,10 @@ class Seen:
     attempt: str = ""
     armed_at: str = ""
 
+    def parameters(self) -> dict[str, Any]:
+        """For the SQL that compares the database with it."""
+        return {"epoch": self.installation, "mark": self.mark, "last_armed": self.attempt or None}
+
 
 NOTHING = Seen()
 
@@ -53,9 +57,8 @@ def seen() -> Seen:
 
 
 def parameters() -> dict[str, Any]:
-    """For the SQL that compares the database with the file."""
-    known = seen()
-    return {"epoch": known.installation, "mark": known.mark, "last_armed": known.attempt or None}
+    """For the SQL that compares the database with the file. Raises as `seen` does."""
+    return seen().parameters()
 
 
 def remember(installation: str, mark: int, marked_at: str) -> None:
@@ -74,6 +77,14 @@ def remember_attempt(attempt: str) -> None:
         known = seen()
         if known.armed_at < armed_at:
             _write(replace(known, attempt=attempt, armed_at=armed_at))
+
+
+def follow(known: Seen, mark: int, marked_at: str, installation: str) -> None:
+    """From now on this is the state that was seen, where the file still says what is `known`: that was given up by a person's
+    decision on another machine."""
+    with _alone():
+        if seen() == known:
+            _write(Seen(installation, mark, marked_at))
 
 
 def begin(installation: str, mark: int, marked_at: str) -> None:

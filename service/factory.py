@@ -38,6 +38,7 @@ def create_app(chosen: Settings) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = MAXIMUM_BODY
     if hops := chosen.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    metering.register(app)
     naming.register(app)
     for blueprint in (
         subscribing.blueprint,
@@ -63,6 +64,6 @@ def create_app(chosen: Settings) -> Flask:
     admin.register(app)
     frame.register(app)
     faults.register(app)
-    metering.register(app)
+    metering.equip(app)
     app.after_request(secure)
     return app

@@ -1,7 +1,6 @@
 """Makes the product run on this machine for as long as somebody needs it: servers, migrations, processes. Joins what a
 running `broadsheet up` of the same home already provides."""
 
-import fcntl
 import json
 import os
 import socket
@@ -21,6 +20,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
 from service import db, embedded, wiring
+from service.announcing import announced, running_up
 from service.errors import BroadsheetError
 from service.migrations import runner
 from service.operations import epochs
@@ -84,7 +84,7 @@ def servers(chosen: Settings) -> Iterator[Settings]:
 
 def as_it_runs(chosen: Settings) -> Settings:
     """These settings with the addresses of what runs now; without any where the embedded servers do not. Starts nothing. Raises
-    EmbeddedError where the home is another account's."""
+    EmbeddedError where the home is another account's, and BroadsheetError as `running_up` does."""
     if chosen.embedded and (servers := embedded.noted(chosen.home)):
         chosen = chosen.connected(servers.database_url, servers.redis_url, servers.owner_url)
     return _like_running_up(chosen)
@@ -117,7 +117,9 @@ def everything(
         wiring.wire(connected)
         with ExitStack() as stack:
             if announce:
-                stack.enter_context(_announced(connected))
+                stack.enter_context(
+                    announced(connected.home, {"port": connected.port, "sandbox_port": connected.sandbox_port})
+                )
                 _check_ports(connected)
             stack.enter_context(
                 _looked_after(Supervisor(processes(connected), log_directory=connected.home / "log", on_line=on_line))
@@ -213,20 +215,6 @@ def environment_of(chosen: Settings) -> dict[str, str]:
     }
 
 
-def running_up(home: Path) -> dict[str, int] | None:
-    """The ports of the home's running `up`, or None. A lock tells, which dies with its process."""
-    try:
-        with (home / "run" / "up.lock").open("r+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                found: dict[str, int] = json.loads((home / "run" / "up.json").read_text())
-                return found
-    except (OSError, ValueError):
-        pass
-    return None
-
-
 def _check_database() -> None:
     """As db.check_server, and for an address that the driver does not understand. Raises BroadsheetError."""
     try:
@@ -300,20 +288,6 @@ def _free(port: int) -> int:
             probe.bind(("127.0.0.1", 0))
         chosen: int = probe.getsockname()[1]
         return chosen
-
-
-@contextmanager
-def _announced(chosen: Settings) -> Iterator[None]:
-    """Hold the home's `up` lock and say where things are. Raises BroadsheetError when another `up` holds it."""
-    folder = chosen.home / "run"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (folder / "up.lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BroadsheetError(f"`broadsheet up` is running for {chosen.home} already.") from None
-        (folder / "up.json").write_text(json.dumps({"port": chosen.port, "sandbox_port": chosen.sandbox_port}))
-        yield
 
 
 def _wait_until_up(chosen: Settings) -> None:

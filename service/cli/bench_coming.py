@@ -32,14 +32,21 @@ def signup(seconds: float, as_json: bool) -> None:
     "--readers", type=click.IntRange(1000, 5_000_000), default=100_000, show_default=True, help="Rows of the file."
 )
 @bench_frame.times
+@click.option(
+    "--after",
+    type=click.IntRange(0, 1_000_000),
+    default=0,
+    show_default=True,
+    help="Readers who were imported before, and their tables analysed.",
+)
 @as_json
-def import_(readers: int, times: int, as_json: bool) -> None:
+def import_(readers: int, times: int, after: int, as_json: bool) -> None:
     """How fast a file of readers is imported, with validation, consent records and a report of its bad rows.
 
     The yardstick is one bare COPY of the same rows in the same run. Fails when a row is unaccounted for, or an act has no record.
     """
     with home() as folder:
-        found = bench_import.run(folder, readers, times, say)
+        found = bench_import.run(folder, readers, times, say, after=after)
     show(
         found,
         f"Median of {times}: {found['rows']:,} rows in [bold]{found['seconds']:.1f} s[/bold], {found['rows_per_second']:,.0f} rows/s, {found['ratio']:.0f} times"

@@ -9,6 +9,7 @@ from service import log, running, settings
 from service.cli.frame import as_json, command, counted, say, screen, show_json
 from service.cli.groups import root
 from service.embedded import EmbeddedError
+from service.errors import BroadsheetError
 from service.operations import diagnosing
 from service.operations.diagnosing import Finding, Surroundings
 
@@ -42,6 +43,8 @@ def _surroundings() -> Surroundings:
         chosen = running.as_it_runs(chosen)
     except EmbeddedError as error:
         problems = (*problems, f"BROADSHEET_HOME: {error}")
+    except BroadsheetError as error:
+        problems = (*problems, str(error))
     except (OSError, TypeError, ValueError):
         problems = (
             *problems,

@@ -31,7 +31,7 @@ def _show(found: dict[str, Any]) -> None:
             f"{'[yellow]late[/yellow]' if duty['late'] else '  ok'}  {duty['name']:<18} {when}{' · ' + plain(duty['last_error']) if duty['last_error'] else ''}"
         )
     if all(duty["seconds_ago"] is None for duty in found["duties"]):
-        say("No duty has run yet: start `broadsheet up`.")
+        say("No duty has run yet: start `broadsheet up`, or, where its processes run one by one, beat and the workers.")
     for told in found["missed"].values():
         say(f"[red]{plain(told)}[/red]")
     events = found["payloads"]

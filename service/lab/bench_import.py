@@ -48,8 +48,9 @@ class Made:
         return self.readers + self.invalid + self.duplicates
 
 
-def run(home: Path, number: int, times: int, say: Callable[[str], None]) -> dict[str, Any]:
-    """Import a file of so many rows, each time into a fresh installation. Raises BroadsheetError when a row is unaccounted for."""
+def run(home: Path, number: int, times: int, say: Callable[[str], None], *, after: int = 0) -> dict[str, Any]:
+    """Import a file of so many rows, each time into a fresh installation, `after` so many readers whose tables were analysed.
+    Raises BroadsheetError when a row is unaccounted for."""
     machine = bench.machine()
     made = make(home, number)
     say(
@@ -57,12 +58,13 @@ def run(home: Path, number: int, times: int, say: Callable[[str], None]) -> dict
     )
     runs = []
     for turn in range(times):
-        runs.append(_once(home / f"{turn}", made))
+        runs.append(_once(home / f"{turn}", made, _few(home, after)))
         say(_line(runs[-1]))
         shutil.rmtree(home / f"{turn}", ignore_errors=True)
     names = ("seconds", "rows_per_second", "again_s", "bare_copy_s", "ratio", "importer_memory_mib")
     return {
         "rows": made.rows,
+        "after": after,
         "invalid": made.invalid,
         "duplicates": made.duplicates,
         **{name: round(statistics.median(one[name] for one in runs), 3) for name in names},
@@ -111,15 +113,29 @@ def _spoilt(cells: list[str], way: int) -> list[str]:
     return [email, first, last, language, tracking, organisation]
 
 
-def _once(home: Path, made: Made) -> dict[str, Any]:
+def _few(folder: Path, number: int) -> Path | None:
+    """A file of other readers, who were there before."""
+    if not number:
+        return None
+    file = folder / "before.csv"
+    file.write_text("email\n" + "".join(f"earlier{n}@readers.example\n" for n in range(number)))
+    return file
+
+
+def _once(home: Path, made: Made, before: Path | None) -> dict[str, Any]:
     with bench.fresh(home) as chosen:
         newsletter = bench.a_newsletter()
+        if before is not None:
+            # What is planned for tables that are known to be small may be wrong for large ones.
+            _import(chosen, before, newsletter)
+            filling.settle(chosen)
+        known = _records(chosen)
         bare = _bare_copy(chosen, made.good)
         with memory.Watch(home) as watch:
             first = _import(chosen, made.file, newsletter)
-        _check(chosen, made, first["report"], added=made.readers)
+        _check(chosen, made, first["report"], known, added=made.readers)
         again = _import(chosen, made.file, newsletter)
-        _check(chosen, made, again["report"], added=0)
+        _check(chosen, made, again["report"], known, added=0)
     return {
         "seconds": round(first["seconds"], 2),
         "rows_per_second": round(made.rows / first["seconds"]),
@@ -148,7 +164,7 @@ def _import(chosen: Settings, file: Path, newsletter: int) -> dict[str, Any]:
     return found
 
 
-def _check(chosen: Settings, made: Made, report: dict[str, Any], *, added: int) -> None:
+def _check(chosen: Settings, made: Made, report: dict[str, Any], known: tuple[int, ...], *, added: int) -> None:
     """Every row is accounted for, every bad one reported, and every act recorded once, however often the file is imported."""
     expected = {
         "rows": made.rows,
@@ -161,12 +177,16 @@ def _check(chosen: Settings, made: Made, report: dict[str, Any], *, added: int) 
     }
     if wrong := {name: report[name] for name, number in expected.items() if report[name] != number}:
         raise BroadsheetError(f"The import reports {wrong} where {expected} is right.")
-    with filling.connected(chosen) as connection:
-        records = connection.execute(_RECORDS).fetchone()
+    records = tuple(now - before for now, before in zip(_records(chosen), known, strict=True))
     if records != (made.readers, made.asked, made.readers + made.asked):
         raise BroadsheetError(
             f"There are {records} records of consent, tracking and details for {made.readers:,} readers."
         )
+
+
+def _records(chosen: Settings) -> tuple[int, ...]:
+    with filling.connected(chosen) as connection:
+        return tuple(connection.execute(_RECORDS).fetchone() or (0, 0, 0))
 
 
 def _bare_copy(chosen: Settings, file: Path) -> float:

@@ -2,6 +2,7 @@
 
 import re
 import threading
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -9,6 +10,12 @@ from types import TracebackType
 _ROLES = (
     re.compile(rb"--hostname\x00(\w+)@|\x00(beat)\x00"),
     re.compile(rb"(gunicorn|postgres|valkey|redis|celery|importer)"),
+)
+_PARENT = re.compile(r"^PPid:\s+(\d+)$", re.MULTILINE)
+# Pages of PostgreSQL's shared cache that one process alone has used so far would pass for its own.
+_SIZES = (
+    re.compile(r"^Private_\w+:\s+(\d+) kB", re.MULTILINE),
+    re.compile(r"^Pss_Anon:\s+(\d+) kB", re.MULTILINE),
 )
 EVERY = 0.5
 
@@ -19,6 +26,7 @@ class Watch:
     def __init__(self, home: Path) -> None:
         self._home = str(home).encode()
         self._highest: dict[str, float] = {}
+        self._ours: set[str] = set()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._look_again, daemon=True)
 
@@ -44,18 +52,26 @@ class Watch:
 
     def _look_at_all(self) -> None:
         for folder in Path("/proc").glob("[0-9]*"):
-            self._look(folder)
+            with suppress(OSError):
+                self._look(folder)
 
     def _look(self, folder: Path) -> None:
-        try:
-            command = (folder / "cmdline").read_bytes()
-            if self._home not in command and self._home not in (folder / "environ").read_bytes():
-                return
-            rollup = (folder / "smaps_rollup").read_text()
-        except OSError:
+        command = (folder / "cmdline").read_bytes()
+        if not self._is_ours(folder, command):
             return
+        self._ours.add(folder.name)
         name = next(
             (found[found.lastindex or 0].decode() for role in _ROLES if (found := role.search(command))), "other"
         )
-        private = sum(int(kb) for kb in re.findall(r"^Private_\w+:\s+(\d+) kB", rollup, re.MULTILINE)) / 1024
-        self._highest[name] = max(self._highest.get(name, 0.0), round(private, 1))
+        rollup = (folder / "smaps_rollup").read_text()
+        taken = sum(int(kb) for kb in _SIZES[name == "postgres"].findall(rollup)) / 1024
+        self._highest[name] = max(self._highest.get(name, 0.0), round(taken, 1))
+
+    def _is_ours(self, folder: Path, command: bytes) -> bool:
+        """PostgreSQL's processes name no home, but come from one that does."""
+        if self._home in command:
+            return True
+        if command.startswith(b"postgres"):
+            parent = _PARENT.search((folder / "status").read_text())
+            return parent is not None and parent[1] in self._ours
+        return self._home in (folder / "environ").read_bytes()

@@ -42,6 +42,7 @@ CHECKS: Sequence[Check] = (
     Check("migrations", diagnosing_database.migrations, "database"),
     Check("rights", diagnosing_database.rights, "database"),
     Check("installation", diagnosing_database.installation, "database"),
+    Check("restored", diagnosing_work.restored, "database"),
     Check("clock", diagnosing_database.clock, "database"),
     Check("redis", diagnosing_queues.server),
     Check("eviction", diagnosing_queues.eviction, "redis"),

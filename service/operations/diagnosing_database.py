@@ -99,7 +99,7 @@ def _reason(said: str) -> tuple[str, str]:
     return "PostgreSQL cannot be used", "Try the address in DATABASE_URL with psql, which says more."
 
 
-def migrations(_: Surroundings) -> Iterator[Finding]:
+def migrations(where: Surroundings) -> Iterator[Finding]:
     """Whether the database is as this code expects it."""
     lacking = runner.lacking(db.engine())
     if lacking is None:
@@ -110,7 +110,9 @@ def migrations(_: Surroundings) -> Iterator[Finding]:
     elif lacking:
         yield from faulty(
             f"the database lacks {lacking} {'migration' if lacking == 1 else 'migrations'} of this code",
-            "Stop the service, take a backup, and run `broadsheet migrate`.",
+            "Take a backup, and restart `broadsheet up`, which brings it up to date."
+            if where.settings.embedded
+            else "Take a backup, then run `broadsheet migrate` (systemd: `systemctl start broadsheet-migrate`; containers: `docker compose up -d migrate`).",
         )
     else:
         yield from fine("the database has every migration of this code")

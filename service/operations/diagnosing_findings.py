@@ -57,6 +57,23 @@ class Surroundings:
     resolver: Resolver = field(default_factory=SystemResolver)
     bad_database_url: bool = False
 
+    def start(self, process: str = "") -> str:
+        """How that process, or all of them, is started in such an installation: a sentence's end."""
+        if self.settings.embedded:
+            return "start `broadsheet up`, which starts all"
+        unit, service = (f"broadsheet@{process}", f" {process}") if process else ("broadsheet.target", "")
+        ways = f"systemd: `systemctl start {unit}`; containers: `docker compose up -d{service}`"
+        if process:
+            return f"start it as it is run here ({ways}; otherwise `broadsheet run {process}`, or `broadsheet up`, which starts all)"
+        return f"start its processes as they are run here ({ways}; otherwise `broadsheet up`)"
+
+    def log(self, process: str) -> str:
+        """Where that process says what goes wrong: a sentence's subject."""
+        file = f"log/{process}.log in the home"
+        if self.settings.embedded:
+            return file
+        return f"its log (systemd: `journalctl -u broadsheet@{process}`; containers: `docker compose logs {process}`; by `up`: {file})"
+
 
 def fine(text: str) -> Iterator[Finding]:
     """It is as it should be."""

@@ -125,7 +125,7 @@ def _here(where: Surroundings) -> str:
     try:
         answer = own_address.ask(f"http://127.0.0.1:{where.settings.port}/healthz", host=host)
     except Unreachable:
-        return f"No web process answers on port {where.settings.port} of this machine: start `broadsheet up`."
+        return f"No web process answers on port {where.settings.port} of this machine: {where.start('web')}."
     if answer.status in _REFUSALS:
         return "The web process itself refuses that host: add it to the hosts that it trusts."
     return "The web process answers on this machine, so look at what stands before it."
@@ -162,16 +162,14 @@ def tls(where: Surroundings) -> Iterator[Finding]:
 def sendgrid(where: Surroundings) -> Iterator[Finding]:
     """Whether the key may send, and no more."""
     if not where.settings.sendgrid_api_key:
-        yield from faulty(
-            "there is no key to send by", "Set SENDGRID_API_KEY; for a trial, start `broadsheet up` without it."
-        )
+        yield from faulty("there is no key to send by", "Set SENDGRID_API_KEY; for a trial, BROADSHEET_SANDBOX=1.")
     else:
         found = checking.sendgrid()
         yield from _of(found)
         if not found.reachable:
             yield from faulty(
                 "this machine cannot reach SendGrid, so no mail leaves",
-                "Start `broadsheet up`, which starts the sandbox."
+                f"The sandbox does not answer: {where.start('sandbox')}."
                 if where.settings.sandbox
                 else "Look at SENDGRID_URL, at the firewall (port 443 outward) and the name servers, and at status.sendgrid.com.",
             )

@@ -81,7 +81,7 @@ def workers(where: Surroundings) -> Iterator[Finding]:
     for name in lacking:
         yield from faulty(
             f"nobody works on the queue “{name}”, where {waiting[name]:,} {'task waits' if waiting[name] == 1 else 'tasks wait'}",
-            f"Start the Procfile's process “{name}” (`broadsheet up` starts all); log/{name}.log in the home says why one ended.",
+            f"If the process “{name}” does not run, {where.start(name)}; {where.log(name)} says why one ended.",
         )
     if not lacking:
         told = ", ".join(f"{name} {attended[name]}" for name in queue.QUEUES)

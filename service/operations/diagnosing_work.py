@@ -1,71 +1,58 @@
-"""Looks at what the service itself says of its work: duties, retention, what stopped, what of SendGrid's events waits."""
+"""Looks at what the service itself says of its work: duties, retention, what stopped, what of SendGrid's events waits, and whether its
+database was restored."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
 from typing import Any
 
 from service.db import transaction
-from service.domain.duties import DUTIES
+from service.errors import BroadsheetError
+from service.operations import epochs
 from service.operations.diagnosing_findings import Finding, Surroundings, doubtful, faulty, fine
+from service.operations.digesting import staged
+from service.operations.duties import fault, states
+from service.operations.epochs import Standing
 from service.settings import current
 
 RETENTION = "keep retention"
-_RETENTION_DAYS = timedelta(days=2)
-_WHAT = "Look whether the Procfile's processes “beat”, “default” and “mail” run; log/default.log and log/mail.log say why a duty fails."
 
 
 def duties(where: Surroundings) -> Iterator[Finding]:
-    """Whether what recurs has succeeded lately."""
-    late = list(_late(_read()))
-    for text in late:
-        yield from faulty(text, _WHAT)
+    """Whether what recurs has succeeded lately, by the one reckoning that pages, /readyz and /metrics have."""
+    late = [one for one in _states() if one["late"] and one["name"] != RETENTION]
+    for one in late:
+        yield from faulty(_text(one), _remedy(where))
     if not late:
         yield from fine("all have succeeded lately")
 
 
 def retention(where: Surroundings) -> Iterator[Finding]:
     """Whether what is due is deleted."""
-    read = _read()
-    age = _age(read, RETENTION)
-    if age > _RETENTION_DAYS:
+    (state,) = [one for one in _states() if one["name"] == RETENTION]
+    if state["late"]:
         yield from faulty(
-            f"nothing that is due has been deleted for {age.days} days",
-            f"{_WHAT} `broadsheet retention run --dry-run` counts what is due, and without --dry-run deletes it.",
+            f"nothing that is due has been deleted lately: {_text(state)}",
+            f"{_remedy(where)} `broadsheet retention run --dry-run` counts what is due, and without --dry-run deletes it.",
         )
     else:
         yield from fine("what is due is deleted daily")
 
 
-def _late(read: dict[str, Any]) -> Iterator[str]:
-    for name, duty in DUTIES.items():
-        age = _age(read, name)
-        if name == RETENTION or age <= duty.late_after:
-            continue
-        last = read["duties"].get(name)
-        error = f" (it failed: {last['last_error']})" if last and last["last_error"] else ""
-        ever = last is not None and last["last_ok_at"] is not None
-        yield f"the duty “{name}” {f'has not succeeded for {_span(age)}' if ever else 'has never succeeded'}{error}"
-
-
-def _read() -> dict[str, Any]:
-    """The duties by name, when the installation was made, and what the time is for all of it."""
+def _states() -> list[dict[str, Any]]:
     with transaction() as tx:
-        now: datetime = tx.execute("SELECT clock_timestamp()").scalar_one()
-        since: datetime = tx.execute("SELECT created_at FROM installation").scalar_one()
-        rows = tx.execute("SELECT name, last_ok_at, last_error FROM duties").mappings()
-        return {"now": now, "since": since, "duties": {row["name"]: dict(row) for row in rows}}
+        return states(tx)
 
 
-def _age(read: dict[str, Any], name: str) -> timedelta:
-    """Since it succeeded; since the installation was made, where it never did."""
-    last = read["duties"].get(name, {}).get("last_ok_at")
-    age: timedelta = read["now"] - (last or read["since"])
-    return age
+def _text(state: dict[str, Any]) -> str:
+    """As a part of a sentence."""
+    text = fault(state)
+    return (text[:1].lower() + text[1:]).removesuffix(".")
 
 
-def _span(age: timedelta) -> str:
-    minutes = int(age.total_seconds() // 60)
-    return f"{minutes} minutes" if minutes < 120 else f"{minutes // 60} hours" if minutes < 2880 else f"{age.days} days"
+def _remedy(where: Surroundings) -> str:
+    return (
+        f"Look whether the processes “beat”, “default” and “mail” run: if one does not, {where.start()}. "
+        f"If they do, {where.log('default')} and that of “mail” say why a duty fails."
+    )
 
 
 def sending(where: Surroundings) -> Iterator[Finding]:
@@ -85,7 +72,7 @@ def sending(where: Surroundings) -> Iterator[Finding]:
     if breaker == "refused":
         yield from faulty(
             "SendGrid refused the key, and sending waits for a person",
-            "Set a key that may send in SENDGRID_API_KEY and start the service again; then `broadsheet alarms ack`.",
+            "Set a key that may send in SENDGRID_API_KEY and restart what runs here; then `broadsheet alarms ack`.",
         )
     elif breaker == "open":
         yield from doubtful(
@@ -100,6 +87,26 @@ def sending(where: Surroundings) -> Iterator[Finding]:
         yield from fine("nothing keeps mail from leaving")
 
 
+def restored(where: Surroundings) -> Iterator[Finding]:
+    """Whether the database is the newest that this machine has seen; where it is not, nothing of any issue is sent."""
+    try:
+        with transaction() as tx:
+            found = epochs.compare(tx)
+    except BroadsheetError as error:
+        text, _, remedy = str(error).partition(": nothing is sent. ")
+        yield from faulty(f"{text}: nothing is sent", remedy)
+        return
+    if found.standing is Standing.SAME:
+        yield from fine("the database is the newest that this machine has seen")
+    else:
+        yield from faulty(found.fault.rstrip("."), found.remedy)
+    if staged().exists():
+        yield from faulty(
+            "a restore was broken off before its digests had their place, and no digest of consent is made",
+            "Stop every process of Broadsheet and run `broadsheet restore --finish`.",
+        )
+
+
 def events(where: Surroundings) -> Iterator[Finding]:
     """Whether what SendGrid told us has been taken in."""
     with transaction() as tx:
@@ -110,7 +117,7 @@ def events(where: Surroundings) -> Iterator[Finding]:
     if row.late:
         yield from faulty(
             f"{row.late:,} payloads of events wait for more than ten minutes, and who left may be among them",
-            "Look whether the Procfile's process “tracking” runs, and into log/tracking.log.",
+            f"Look whether the process “tracking” runs: if it does not, {where.start('tracking')}. If it does, {where.log('tracking')} says why they wait.",
         )
     if row.aside:
         yield from doubtful(f"{row.aside:,} payloads were set aside after five failures", "Run `broadsheet replay`.")

@@ -86,14 +86,21 @@ def states(tx: Transaction) -> list[dict[str, Any]]:
     return found
 
 
-def told(state: dict[str, Any]) -> str:
-    """A sentence about a duty that is late, and what to do."""
+def fault(state: dict[str, Any]) -> str:
+    """A sentence about a duty that is late."""
     ago = state["seconds_ago"]
     how_long = "has never succeeded" if ago is None else f"has not succeeded for {_long(timedelta(seconds=ago))}"
     why = f" It failed with {state['last_error']}." if state["last_error"] else ""
-    return f"The duty “{state['name']}” {how_long}.{why} Look whether beat and a worker of its queue are running."
+    return f"The duty “{state['name']}” {how_long}.{why}"
+
+
+def told(state: dict[str, Any]) -> str:
+    """The same, and what to do."""
+    return f"{fault(state)} Look whether beat and a worker of its queue are running."
 
 
 def _long(time: timedelta) -> str:
     minutes = int(time.total_seconds()) // 60
-    return f"{minutes} minutes" if minutes < 120 else f"{minutes // 60} hours"
+    return (
+        f"{minutes} minutes" if minutes < 120 else f"{minutes // 60} hours" if minutes < 2880 else f"{time.days} days"
+    )

@@ -16,20 +16,22 @@ from service.epoch import Seen
 from service.errors import BroadsheetError, Conflict, Invalid
 from service.operations import alarms
 from service.operations.auditing import audit
-from service.operations.epochs_known import AS_SEEN
+from service.operations.epochs_known import JUMP, NEWEST
 from service.operations.permitting import require
 
 log = structlog.get_logger(__name__)
 
-JUMP = 1_000_000
-"""Marks that are left out when a restored database goes on: a year has half a million minutes, so the line that was given up has
-not come as far, should somebody go back to it."""
 HELD = "the database was restored from an earlier state: look whether this went out since, then resume or cancel it"
 ALARM, SUBJECT = "restored", "database"
 _UNDECIDED = "This database was restored from an earlier state. Look at what waits, then run `broadsheet epoch accept`, or decide on the settings page. Nothing was changed."
 
 _STANDING = f"""
-    SELECT epoch, mark, marked_at, restored_at, restored_because, {AS_SEEN} AS as_seen FROM installation
+    SELECT epoch, mark, marked_at, restored_at, restored_because, {NEWEST} AS is_newest FROM installation
+"""
+# What this machine knows is named by a decision, and of before it. Whatever it saw since has a higher mark.
+_SUPERSEDED = """
+    SELECT EXISTS (SELECT FROM audit_entries a, installation i WHERE a.action = 'accept restored' AND a.subject = 'database'
+        AND a.details->>'superseded' = :epoch AND a.details->'mark' > to_jsonb(CAST(:mark AS bigint)) AND a.details->'mark' <= to_jsonb(i.mark))
 """
 _MARK = """
     UPDATE installation SET mark = mark + 1, marked_at = clock_timestamp()
@@ -61,7 +63,8 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True)
 class Epoch:
-    """The comparison: what the database says of itself, and what the file does."""
+    """The comparison: what the database says of itself, and what the file does. `superseded`: by a decision that was made on another
+    machine the file is out of date, and this machine goes along."""
 
     standing: Standing
     installation: str
@@ -69,22 +72,39 @@ class Epoch:
     marked_at: datetime | None
     restored_because: str | None
     seen: Seen
+    superseded: bool = False
 
     @property
     def told(self) -> str:
         """For a person: what it means, and what to do."""
+        return f"{self.fault} {self.remedy}".strip()
+
+    @property
+    def fault(self) -> str:
+        """What it means."""
+        if self.superseded and self.standing is Standing.SAME:
+            return "The database was accepted on another machine, and this one goes along by itself."
         if self.standing is Standing.SAME:
             return "The database is the newest that this machine has seen."
         if self.standing in (Standing.RESTORED, Standing.OLDER):
-            return f"The database was restored: {self.restored_because or self.why}. Nothing of any issue is sent until somebody decides: `broadsheet epoch accept`, or the settings page."
+            return f"The database was restored: {self.restored_because or self.why}. Nothing of any issue is sent until somebody decides."
         begins = (
             "This machine has not seen this database before"
             if self.standing is Standing.NEW
             else "This machine knows another database"
         )
+        return f"{begins}, and so cannot tell whether it was restored: nothing is sent from here."
+
+    @property
+    def remedy(self) -> str:
+        """What to do; nothing where it is the same."""
+        if self.standing is Standing.SAME:
+            return ""
+        if self.standing in (Standing.RESTORED, Standing.OLDER):
+            return "Look at what waits (`broadsheet epoch show`), then decide: `broadsheet epoch accept`, or the settings page."
         return (
-            f"{begins}, and so cannot tell whether it was restored: nothing is sent from here. If the database has been in use all the "
-            "time and only the machine is new, run `broadsheet epoch join`. If it comes from a backup, run `broadsheet epoch accept`."
+            "If the database has been in use all the time and only the machine is new, run `broadsheet epoch join`. If it comes from a "
+            "backup, run `broadsheet epoch accept`."
         )
 
     @property
@@ -96,16 +116,21 @@ class Epoch:
 def compare(tx: Transaction) -> Epoch:
     """Compare, and change nothing. Raises BroadsheetError when the file cannot be understood."""
     known = epoch.seen()
-    row = tx.execute(_STANDING, _parameters(known)).one()
+    row = tx.execute(_STANDING, known.parameters()).one()
+    superseded = not row.is_newest and _is_superseded(tx, known)
     if row.restored_at is not None:
         standing = Standing.RESTORED
-    elif row.as_seen:
+    elif row.is_newest or superseded:
         standing = Standing.SAME
     elif known.installation == row.epoch:
         standing = Standing.OLDER
     else:
         standing = Standing.ANOTHER if known.installation else Standing.NEW
-    return Epoch(standing, row.epoch or "", row.mark, row.marked_at, row.restored_because, known)
+    return Epoch(standing, row.epoch or "", row.mark, row.marked_at, row.restored_because, known, superseded)
+
+
+def _is_superseded(tx: Transaction, known: Seen) -> bool:
+    return bool(tx.execute(_SUPERSEDED, epoch=known.installation, mark=known.mark).scalar_one())
 
 
 def keep() -> Standing | None:
@@ -124,7 +149,10 @@ def keep() -> Standing | None:
         return None
     if found.standing is Standing.SAME:
         newest = marked or found  # another machine may have been the one that marked this minute
-        epoch.remember(found.installation, newest.mark, _moment(newest.marked_at))
+        if found.superseded:
+            epoch.follow(found.seen, newest.mark, _moment(newest.marked_at), found.installation)
+        else:
+            epoch.remember(found.installation, newest.mark, _moment(newest.marked_at))
     return found.standing
 
 
@@ -182,7 +210,7 @@ def accept(*, reason: str, actor: str) -> int:
         tx.execute("SELECT FROM installation FOR UPDATE")
         found = _compare_anyhow(tx)
         if found.standing is Standing.SAME:
-            raise Conflict("This database is the newest that this machine has seen: there is nothing to accept.")
+            raise Conflict(f"{found.fault} There is nothing to accept.")
         mark_restored(tx, found.why)
         held: int = tx.execute(
             "SELECT count(*) FROM issues WHERE state = 'held' AND state_reason = :why", why=HELD
@@ -196,7 +224,7 @@ def accept(*, reason: str, actor: str) -> int:
             mark=mark,
         ).scalar_one()
         alarms.close(tx, ALARM, SUBJECT)
-        audit(tx, actor, "accept restored", "database", reason=reason.strip(), held=held)
+        audit(tx, actor, "accept restored", "database", reason=reason.strip(), held=held, mark=mark, superseded=found.seen.installation or name)  # fmt: skip
     epoch.begin(name, mark, _moment(at))
     return held
 
@@ -209,7 +237,7 @@ def join(*, reason: str, actor: str) -> None:
     with transaction() as tx:
         found = compare(tx)
         if found.standing is Standing.SAME:
-            raise Conflict("This machine knows this database already.")
+            raise Conflict(f"{found.fault} There is nothing to join.")
         if found.standing not in (Standing.ANOTHER, Standing.NEW):
             raise Conflict(f"It is not the machine that is new. {found.told}")
         audit(tx, actor, "join", "database", reason=reason.strip())
@@ -243,10 +271,6 @@ def _compare_anyhow(tx: Transaction) -> Epoch:
     except BroadsheetError:
         row = tx.execute("SELECT epoch, mark, marked_at, restored_because FROM installation").one()
         return Epoch(Standing.NEW, row.epoch or "", row.mark, row.marked_at, row.restored_because, epoch.NOTHING)
-
-
-def _parameters(known: Seen) -> dict[str, Any]:
-    return {"epoch": known.installation, "mark": known.mark, "last_armed": known.attempt or None}
 
 
 def _check_reason(reason: str) -> None:

@@ -79,14 +79,21 @@ class Meter:
 
 
 def register(app: Flask) -> None:
-    """Count every request from here on. Before anything else is registered, so that what refuses is counted too."""
-    meter = app.extensions["meter"] = Meter(rule.endpoint for rule in app.url_map.iter_rules())
+    """Count every request. Before anything else is registered: the time of every other hook is the request's, and what refuses one
+    is counted too. `equip` comes last."""
 
     @app.before_request
     def begin() -> None:
         g.begun = time.perf_counter()
 
+    # The first that is registered is called last.
     @app.after_request
     def count(response: Response) -> Response:
-        meter.count(request.endpoint, response.status_code, time.perf_counter() - g.get("begun", time.perf_counter()))
+        seconds = time.perf_counter() - g.get("begun", time.perf_counter())
+        app.extensions["meter"].count(request.endpoint, response.status_code, seconds)
         return response
+
+
+def equip(app: Flask) -> None:
+    """Once every endpoint is known, and before any worker is forked: the table that all of them count in."""
+    app.extensions["meter"] = Meter(rule.endpoint for rule in app.url_map.iter_rules())

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from service import running
+from service.announcing import running_up
 from tests.cli.commands import Commands, command_line, environment
 from tests.conftest import Sandbox, free_port
 
@@ -45,7 +45,7 @@ def up(broadsheet: Commands, cli_home: Path) -> Iterator[Sandbox]:
         )
     try:
         wait_until_up(process, log)
-        ports = running.running_up(cli_home)
+        ports = running_up(cli_home)
         assert ports
         yield Sandbox(f"http://127.0.0.1:{ports['sandbox_port']}")
     finally:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from service import running
+from service.announcing import running_up
 from tests.cli.commands import Commands
 from tests.cli.conftest import processes_of
 from tests.conftest import Sandbox
@@ -47,7 +47,7 @@ def _get(url: str) -> tuple[int, str]:
 @pytest.mark.timeout(300)
 @pytest.mark.long
 def test_real_workers_show_that_they_live_and_a_frozen_one_is_missed(cli_home: Path, up: Sandbox) -> None:
-    ports = running.running_up(cli_home)
+    ports = running_up(cli_home)
     assert ports
     web = f"http://127.0.0.1:{ports['port']}"
 

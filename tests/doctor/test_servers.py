@@ -144,7 +144,9 @@ def _migration(sql: Sql, name: str) -> Iterator[None]:
 def test_migrations_are_behind(database: Settings, sql: Sql) -> None:
     with _migration(sql, "0020"):
         found = looked("migrations", Surroundings(database))
-    told(found, "fault", "lacks ", "broadsheet migrate")
+        own = looked("migrations", around(database, embedded=False))
+    told(found, "fault", "lacks ", "restart `broadsheet up`")
+    told(own, "fault", "lacks ", "broadsheet migrate")
     assert not found[0].text.startswith("the database lacks 1 ")
     is_well(looked("migrations", Surroundings(database)))
 

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +13,9 @@ import pytest
 import redis
 
 from service import queue, running
+from service.db import transaction
 from service.domain.duties import DUTIES
+from service.operations import duties
 from service.operations.diagnosing import Surroundings
 from service.operations.duties import duty
 from service.settings import ROOT, Settings
@@ -56,7 +59,12 @@ def test_nobody_works_on_sending(database: Settings) -> None:
             with _working_on(database, "mail", "tracking", "default"):
                 found = looked("workers", Surroundings(database))
                 assert len(found) == 1
-                told(found, "fault", "“sending”, where 1 task waits", "Start the Procfile's process “sending”")
+                told(
+                    found,
+                    "fault",
+                    "“sending”, where 1 task waits",
+                    "If the process “sending” does not run, start `broadsheet up`",
+                )
         finally:
             client.delete(queue.key_of("sending"))
         assert [one for one in client.scan_iter() if b"reply" in one and one not in before] == [], (
@@ -102,6 +110,61 @@ def test_a_duty_never_ran(database: Settings, sql: Sql) -> None:
     told(looked("duties", Surroundings(database)), "fault", "“check ledgers” has never succeeded", "log/default.log")
 
 
+def test_what_is_late_is_told_as_pages_and_monitors_are_told(database: Settings, sql: Sql) -> None:
+    _all_ran(sql, sweep_mail=timedelta(hours=1), keep_retention=timedelta(hours=31), count_issues=timedelta(minutes=14))
+    with transaction() as tx:
+        late = [duties.fault(one) for one in duties.states(tx) if one["late"]]
+    found = [*looked("duties", Surroundings(database)), *looked("retention", Surroundings(database))]
+    assert [one.level for one in found] == ["fault", "fault"]
+    assert all(any(text.rstrip(".")[1:] in one.text for one in found) for text in late)
+    # After a night without beat nothing is late until it has been rung for.
+    sql(
+        "INSERT INTO workers (name, kind, queues, pid, host, version, started_at, last_seen_at) VALUES ('b', 'beat', '{}', 1, 'h', '1', now(), now())"
+    )
+    is_well(looked("retention", Surroundings(database)))
+
+
+def test_remedies_name_what_runs_the_processes(database: Settings, sql: Sql) -> None:
+    own = replace(database, embedded=False)
+    sql("UPDATE installation SET created_at = now() - interval '1 year'")
+    for name, there in (("workers", "sending"), ("duties", "default")):
+        for way in (
+            f"systemctl start broadsheet{'@sending' if name == 'workers' else '.target'}",
+            "docker compose up -d",
+        ):
+            told(looked(name, Surroundings(own)), "fault", "", way)
+        told(looked(name, Surroundings(own)), "fault", "", f"journalctl -u broadsheet@{there}")
+        told(looked(name, Surroundings(own)), "fault", "", "`broadsheet up`")
+        assert not any("systemctl" in one.remedy for one in looked(name, Surroundings(database)))
+
+
+def test_a_restored_database_waits_for_a_decision(database: Settings, sql: Sql) -> None:
+    is_well(looked("restored", Surroundings(database)))
+    before = sql("SELECT mark FROM installation")[0][0]
+    sql("UPDATE installation SET mark = 0")
+    told(
+        looked("restored", Surroundings(database)), "fault", "was restored: it is as it was", "broadsheet epoch accept"
+    )
+    sql(
+        "UPDATE installation SET mark = %s, restored_at = now(), restored_because = 'from the backup of Sunday'", before
+    )
+    told(looked("restored", Surroundings(database)), "fault", "from the backup of Sunday", "broadsheet epoch accept")
+    sql("UPDATE installation SET restored_at = NULL, epoch = 'another'")
+    told(looked("restored", Surroundings(database)), "fault", "another database", "broadsheet epoch join")
+    content = database.epoch_file.read_text()
+    database.epoch_file.write_text("{")
+    try:
+        told(looked("restored", Surroundings(database)), "fault", "cannot be read", "broadsheet epoch accept")
+    finally:
+        database.epoch_file.write_text(content)
+
+
+def test_a_restore_that_was_broken_off_is_told(database: Settings) -> None:
+    folder = database.home / "digests" / ".restoring"
+    folder.mkdir(parents=True)
+    told(looked("restored", Surroundings(database)), "fault", "broken off", "broadsheet restore --finish")
+
+
 def test_a_duty_fails(database: Settings, sql: Sql) -> None:
     _all_ran(sql, watch=timedelta(hours=3))
 
@@ -110,16 +173,16 @@ def test_a_duty_fails(database: Settings, sql: Sql) -> None:
 
     with pytest.raises(ZeroDivisionError):
         duty("watch", fail)
-    told(looked("duties", Surroundings(database)), "fault", "3 hours (it failed: ZeroDivisionError)", "log/")
+    told(looked("duties", Surroundings(database)), "fault", "3 hours. It failed with ZeroDivisionError", "log/")
 
 
 def test_retention_does_not_run(database: Settings, sql: Sql) -> None:
     _all_ran(sql, keep_retention=timedelta(days=2, hours=2))
-    told(looked("retention", Surroundings(database)), "fault", "for 2 days", "broadsheet retention run")
+    told(looked("retention", Surroundings(database)), "fault", "not succeeded for 2 days", "broadsheet retention run")
     sql("DELETE FROM duties WHERE name = 'keep retention'")
     is_well(looked("retention", Surroundings(database)))
     sql("UPDATE installation SET created_at = now() - interval '9 days'")
-    told(looked("retention", Surroundings(database)), "fault", "for 9 days", "broadsheet retention run")
+    told(looked("retention", Surroundings(database)), "fault", "has never succeeded", "broadsheet retention run")
 
 
 def test_sending_is_stopped(database: Settings, sql: Sql) -> None:

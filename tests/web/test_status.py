@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 import redis
+from flask import Response
 
-from service import queue
+from service import factory, queue
 from service.operations import duties, workers
 from service.settings import Settings
 from tests.conftest import free_port
@@ -144,6 +145,27 @@ def test_metrics_are_in_prometheus_format(alive: str) -> None:
     # Another test's bells may wait there.
     assert re.search(r'^broadsheet_queue_length\{queue="mail"\} \d+$', text, re.MULTILINE)
     assert "@readers" not in text
+
+
+def test_the_time_of_every_hook_is_counted_and_of_what_a_hook_refuses(database: Settings) -> None:
+    app = factory.create_app(database)
+
+    def refuse() -> tuple[str, int]:
+        time.sleep(0.3)
+        return "not now", 503
+
+    def linger(response: Response) -> Response:
+        time.sleep(0.3)
+        return response
+
+    # As early, and as late, as anything but the counting itself is called.
+    app.before_request_funcs[None].insert(1, refuse)
+    app.after_request_funcs[None].insert(1, linger)
+    assert app.test_client().get("/healthz").status_code == 503
+    lines = app.extensions["meter"].lines()
+    assert 'broadsheet_http_requests_total{endpoint="status.healthz",status="5xx"} 1' in lines
+    (seconds,) = [line for line in lines if line.startswith('broadsheet_http_request_seconds_sum{endpoint="status.')]
+    assert float(seconds.split()[-1]) >= 0.6
 
 
 def test_metrics_demand_the_token(alive: str, other_settings: Callable[..., Settings]) -> None:

@@ -55,17 +55,30 @@ class Machine:
 
     def __init__(self, size: Size, *, stock: bool = False, without: str = "", clocked: bool = False) -> None:
         """`stock`: on this machine's own PostgreSQL and Redis instead of the embedded servers. `without`: guards that are taken away.
-        `clocked`: its clocks can be set, where its servers are the stock ones."""
+        `clocked`: its clocks can be set, where its servers are the stock ones. What fails here leaves nothing behind."""
         self.size = size
         # Servers never run as root: their account must be able to enter the folder.
         self._outer = Path(tempfile.mkdtemp(prefix="broadsheet-faults-", dir="/tmp"))
         self._outer.chmod(0o711)
         self.home = self._outer / "home"
         self.points = self._outer / "points"
-        self.clocks = Clocks(self._outer) if clocked else None
-        database_clock = self.clocks.environ("database") if self.clocks else {}
-        self.servers: Servers = StockServers(self._outer, database_clock) if stock else EmbeddedServers(self.home)
-        self.environ = {name: value for name, value in os.environ.items() if not name.startswith(_STRANGE)} | {
+        self.servers: Servers = EmbeddedServers(self.home)
+        self.clocks: Clocks | None = None
+        self._up: subprocess.Popen[bytes] | None = None
+        self._lifeline = -1
+        try:
+            self.clocks = Clocks(self._outer) if clocked else None
+            if stock:
+                self.servers = StockServers(self._outer, self.clocks.environ("database") if self.clocks else {})
+            self.environ = self._environ(without)
+            self.settings: Settings = settings.load(self.environ)
+        except BaseException:
+            self.close()
+            raise
+
+    def _environ(self, without: str) -> dict[str, str]:
+        size = self.size
+        return {name: value for name, value in os.environ.items() if not name.startswith(_STRANGE)} | {
             "BROADSHEET_HOME": str(self.home),
             "PYTHONPATH": str(ROOT),
             "PORT": str(free_port()),
@@ -79,12 +92,16 @@ class Machine:
             **({program.WITHOUT: without} if without else {}),
             **(_clocked(self.clocks) if self.clocks else {}),
         }
-        self.settings: Settings = settings.load(self.environ)
-        self._up: subprocess.Popen[bytes] | None = None
-        self._lifeline = -1
 
     def start(self) -> None:
-        """Start `up` and wait until web, sandbox and every worker answer."""
+        """Start `up` and wait until web, sandbox and every worker answer. What does not come up is ended."""
+        try:
+            self._start()
+        except BaseException:
+            self._end()
+            raise
+
+    def _start(self) -> None:
         with (self._outer / "up.log").open("ab") as log:
             command = ["-m", *((program.__name__,) if self.size.pace else ()), "service.cli", "up", "--quiet"]
             self._up, self._lifeline = _tied([sys.executable, *command], self.environ, log)
@@ -115,10 +132,17 @@ class Machine:
         return (self.home / "log" / f"{name}.log").read_text(errors="replace")
 
     def close(self) -> None:
+        try:
+            self._end()
+        finally:
+            try:
+                self.servers.close()
+            finally:
+                shutil.rmtree(self._outer, ignore_errors=True)
+
+    def _end(self) -> None:
         if self._up is not None:
             self.kill_everything()  # to stop it in order is slower, and another suite's question
-        self.servers.close()
-        shutil.rmtree(self._outer, ignore_errors=True)
 
     def command(self, *arguments: object) -> Any:
         """Run a `broadsheet` command; what it printed as JSON, if it printed any."""
@@ -138,6 +162,7 @@ class Machine:
         """SIGKILL for `up` and all that descends from it: processes, PostgreSQL and Valkey. Returns how many they were."""
         assert self._up
         if self._up.poll() is not None:
+            self._let_go()
             return 0
         self._up.send_signal(signal.SIGSTOP)  # it must not start again what is being killed
         family = _descendants(self._up.pid)
@@ -145,10 +170,15 @@ class Machine:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self._up.wait()
-        os.close(self._lifeline)
+        self._let_go()
         wait_until(lambda: not any(map(_alive, family)), 30, "the killed processes' end")
         (self._outer / "up.log").unlink()
         return len(family) + 1
+
+    def _let_go(self) -> None:
+        if self._lifeline >= 0:
+            os.close(self._lifeline)
+            self._lifeline = -1
 
     def process(self, name: str, gone: int | None = None) -> int:
         """The first process of a name in the Procfile, once it runs and is not the one that is `gone`; 0 until then."""
@@ -289,6 +319,9 @@ def _tied(
         process = subprocess.Popen(
             tied, env=dict(environment), cwd=ROOT, stdout=log, stderr=log, pass_fds=[reading], start_new_session=True
         )
+    except BaseException:
+        os.close(writing)
+        raise
     finally:
         os.close(reading)
     return process, writing

@@ -112,7 +112,11 @@ class StockServers:
             "SECRET_KEYS": "a-secret-key-of-a-machine-under-fault",
             "ADDRESS_KEY": "an-address-key-of-a-machine-under-fault",
         }
-        self._create()
+        try:
+            self._create()
+        except BaseException:
+            self.close()
+            raise
 
     def _create(self) -> None:
         password = self._outer / "password"
@@ -164,11 +168,16 @@ class StockServers:
         shutil.rmtree(self._broker_data / "appendonlydir", ignore_errors=True)
 
     def close(self) -> None:
-        for process in self._running.values():
-            if process.poll() is None:
-                process.send_signal(signal.SIGCONT)
-                process.send_signal(signal.SIGQUIT if process is self._running["postgresql"] else signal.SIGKILL)
+        running = [(name, one) for name, one in self._running.items() if one.poll() is None]
+        for name, process in running:
+            process.send_signal(signal.SIGCONT)
+            process.send_signal(signal.SIGQUIT if name == "postgresql" else signal.SIGKILL)
+        for _, process in running:
+            try:
                 process.wait(_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 def free_port() -> int:
