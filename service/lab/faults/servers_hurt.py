@@ -103,9 +103,11 @@ class _Visitors:
     def _again(self, act: Callable[[], int | None]) -> None:
         while not self._stop.is_set():
             started = time.monotonic()
-            status = None
-            with suppress(OSError, http.client.HTTPException):
+            status, said = None, "nothing"
+            try:
                 status = act()
+            except (OSError, http.client.HTTPException) as error:
+                said = repr(error)
             taken = time.monotonic() - started
             self.longest = max(self.longest, taken)
             if taken > LONGEST:
@@ -115,7 +117,7 @@ class _Visitors:
             elif status == 503 and not self.always_answered:
                 self.refused += 1
             elif status is not None or self.always_answered:
-                self.wrong.append(f"{act.__name__.strip('_')} was answered {status}")
+                self.wrong.append(f"{act.__name__.strip('_')} was answered {status or said}")
             time.sleep(0.3)
 
     def _leave(self) -> int | None:
