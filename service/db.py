@@ -1,14 +1,17 @@
 """The database: engine and `transaction()`, the one way to change anything. Refuses to nest."""
 
 import re
+import select
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, Engine, create_engine, text
-from sqlalchemy.exc import OperationalError
+import psycopg
+from sqlalchemy import Connection, CursorResult, Engine, create_engine, event, text
+from sqlalchemy.exc import DisconnectionError, OperationalError
 from sqlalchemy.pool import NullPool
 
 from service import deadline, queue
@@ -20,6 +23,8 @@ _glance: Engine | None = None
 _open: ContextVar[bool] = ContextVar("transaction_open", default=False)
 
 MINIMUM_VERSION = 140000
+RESTED = 10.0
+"""Seconds after which a connection that nobody used is asked whether it still works: a firewall forgets one without a word."""
 
 _parsed = lru_cache(maxsize=1000)(text)
 
@@ -59,8 +64,9 @@ def configure(database_url: str, owner_url: str, pool_size: int = 5) -> None:
     if _engine is not None:
         _engine.dispose()
     common: dict[str, Any] = {"hide_parameters": True, "connect_args": {"connect_timeout": 10}}
-    _engine = create_engine(database_url, pool_pre_ping=True, pool_size=pool_size, max_overflow=10, **common)
+    _engine = create_engine(database_url, pool_size=pool_size, max_overflow=10, **common)
     deadline.keep(_engine)
+    _look_before_use(_engine)
     _owner = create_engine(owner_url, poolclass=NullPool, **common)
     _glance = create_engine(
         database_url,
@@ -72,6 +78,32 @@ def configure(database_url: str, owner_url: str, pool_size: int = 5) -> None:
             "options": "-c statement_timeout=2000 -c lock_timeout=1000 -c default_transaction_read_only=on",
         },
     )
+
+
+def _look_before_use(engine: Engine) -> None:
+    """Ask a connection whether it still works only where that is in doubt: a question before each use is a round trip, of which a
+    sign-up has six. A server that ended a connection has sent its end, which is there to be read."""
+
+    @event.listens_for(engine, "checkin")
+    def rest(_connection: Any, record: Any) -> None:
+        record.info["rests_since"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def look(connection: Any, record: Any, _proxy: Any) -> None:
+        rests_since = record.info.pop("rests_since", None)
+        if rests_since is None:
+            return
+        try:
+            if time.monotonic() - rests_since > RESTED or _has_something_to_say(connection):
+                engine.dialect.do_ping(connection)
+        except (psycopg.Error, OSError) as error:
+            raise DisconnectionError from error
+
+
+def _has_something_to_say(connection: psycopg.Connection[Any]) -> bool:
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def engine() -> Engine:

@@ -12,6 +12,7 @@ import redis
 import structlog
 from celery import Celery
 
+from service import broker
 from service.settings import Settings
 
 PREPARE_ISSUE: Final = "sending.prepare_issue"
@@ -102,6 +103,7 @@ def make_celery(settings: Settings) -> Celery:
         worker_cancel_long_running_tasks_on_connection_loss=False,
         broker_connection_retry_on_startup=True,
         broker_connection_timeout=3,
+        broker_transport=f"{broker.__name__}:{broker.Transport.__name__}",
         broker_transport_options={
             # Without these a frozen Redis blocks a publishing web request for over a minute (measured: 75 s).
             "socket_timeout": 5,

@@ -84,10 +84,9 @@ def leave(token: str, *, method: str, origin: Mapping[str, str] = MappingProxyTy
     subscription_id = subscription_of(token)
     with transaction() as tx:
         lock_reader_of(tx, subscription_id)
-        was = tx.execute("SELECT state FROM subscriptions WHERE id = :id", id=subscription_id).scalar_one_or_none()
-        fresh = withdraw(tx, subscription_id, method=method, details=origin)
         # Whoever never confirmed has nothing to come back to; a mail provider presses no button afterwards.
-        undoable = method == "page" and was != "pending"
+        undoable = method == "page" and _state(tx, subscription_id) != "pending"
+        fresh = withdraw(tx, subscription_id, method=method, details=origin)
         withdrawn_id = just_withdrawn(tx, subscription_id, fresh=fresh) if undoable else None
     if fresh:
         # Apart, and allowed to fail: a statistic must not keep anybody from leaving.
@@ -149,6 +148,13 @@ def lock_reader_of(tx: Transaction, subscription_id: int) -> bytes | None:
         id=subscription_id,
     ).scalar_one_or_none()
     return None if key is None else bytes(key)
+
+
+def _state(tx: Transaction, subscription_id: int) -> str | None:
+    found: str | None = tx.execute(
+        "SELECT state FROM subscriptions WHERE id = :id", id=subscription_id
+    ).scalar_one_or_none()
+    return found
 
 
 def _day(moment: datetime | None, zone: str) -> date | None:

@@ -60,3 +60,22 @@ def test_a_frozen_redis_holds_a_reader_up_for_seconds_only(database: Settings) -
         started = time.monotonic()
         assert not queue.publish(queue.SEND_MAIL, 1)
         assert time.monotonic() - started < 8
+
+
+def test_an_acknowledgement_that_redis_does_not_take_keeps_no_worker_from_the_next_bell(
+    broker: Connection, database: Settings
+) -> None:
+    channel: Any = broker.default_channel
+    channel.basic_qos(0, 1, False)
+    queue.publish(queue.SEND_MAIL, 1)
+    message = Queue("mail")(channel).get()
+    assert message is not None
+    assert not channel.qos.can_consume(), "one at a time"
+    with redis.Redis.from_url(database.redis_url) as client:
+        client.execute_command("CLIENT", "PAUSE", "20000", "WRITE")
+        try:
+            with pytest.raises(redis.TimeoutError):
+                message.ack()
+        finally:
+            client.execute_command("CLIENT", "UNPAUSE")
+    assert channel.qos.can_consume()

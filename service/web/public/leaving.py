@@ -35,6 +35,9 @@ def leave(token: str) -> Response:
     multipart or urlencoded; any body will do, and a redirect is forbidden."""
     one_click = request.form.get("List-Unsubscribe") == "One-Click"
     left = leaving.leave(token, method="one-click" if one_click else "page", origin=origin_of_request())
+    if one_click:
+        # Nobody looks at it, and thousands may come in the minutes after an issue.
+        return Response(gettext("You have left"), mimetype="text/plain")
     try:
         view = _view(token)
     except NotFound:
