@@ -11,10 +11,12 @@ from typing import Any, NoReturn, ParamSpec
 import click
 import psycopg
 from rich.console import Console
+from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
 from service.embedded import EmbeddedError
 from service.errors import BroadsheetError, Invalid
+from service.settings import Settings
 
 P = ParamSpec("P")
 
@@ -101,3 +103,16 @@ def actor() -> str:
         return f"{pwd.getpwuid(os.getuid()).pw_name} (command)"
     except KeyError:
         return f"uid {os.getuid()} (command)"
+
+
+def place(chosen: Settings) -> dict[str, str]:
+    """Which installation a command looks at: its `home`, and its `database` without the password."""
+    url = make_url(chosen.database_url)
+    host = f"{url.host or 'this machine'}{f':{url.port}' if url.port else ''}"
+    return {"home": str(chosen.home), "database": "in the home" if chosen.embedded else f"{url.database} at {host}"}
+
+
+def show_place(chosen: Settings) -> None:
+    """The same, for the person: two terminals may mean different ones."""
+    found = place(chosen)
+    say(f"Home {plain(found['home'])}, database {plain(found['database'])}")

@@ -55,7 +55,10 @@ def test_a_database_that_is_behind_is_backed_up_as_it_is(migrated: Home) -> None
     assert made["tried"]
     assert execute(migrated, "SELECT version_num FROM alembic_version") == [("0024",)]
     migrated.run("restore", made["file"], "--replace").succeeded()
-    migrated.run("status").succeeded()
+    (problem,) = migrated.run("status").refused(1)
+    assert "This database was restored" in problem
+    migrated.run("epoch", "accept", "--reason", "a trial").succeeded()
+    assert "All is well." in migrated.run("status").succeeded().err
 
 
 @pytest.mark.parametrize("command", LOOKING)
