@@ -157,7 +157,7 @@ def _show_finished(was_broken_off: bool, as_json: bool) -> None:
         show_json({"finished": was_broken_off})
     elif was_broken_off:
         say(
-            "Finished: the restored database is in place, and so are its digests. Nothing is sent until you decide: `broadsheet epoch accept`."
+            'Finished: the restored database is in place, and so are its digests. Nothing is sent until you decide: `broadsheet epoch accept --reason "…"`.'
         )
     else:
         say("There was nothing to finish: the database is as it was before, or restored wholly.")
@@ -190,7 +190,7 @@ def _show_restored(found: Restored) -> None:
         else "Who left since the backup is not known here: look at SendGrid's unsubscribes, and suppress them."
     )
     say(
-        f"[bold]Nothing is sent until you decide[/bold]: {counted(found.held, 'issue')} would have gone out. `broadsheet epoch accept`."
+        f'[bold]Nothing is sent until you decide[/bold]: {counted(found.held, "issue")} would have gone out. `broadsheet epoch accept --reason "…"`.'
     )
 
 

@@ -72,7 +72,7 @@ def sending(where: Surroundings) -> Iterator[Finding]:
     if breaker == "refused":
         yield from faulty(
             "SendGrid refused the key, and sending waits for a person",
-            "Set a key that may send in SENDGRID_API_KEY and restart what runs here; then `broadsheet alarms ack`.",
+            'Set a key that may send in SENDGRID_API_KEY and restart what runs here; then `broadsheet alarms ack ID --reason "…"` (`broadsheet alarms list` has its ID).',
         )
     elif breaker == "open":
         yield from doubtful(
