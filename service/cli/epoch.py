@@ -3,7 +3,7 @@
 import click
 
 from service import settings
-from service.cli.frame import actor, as_json, command, counted, place, plain, say, show_json, show_place
+from service.cli.frame import actor, as_json, command, counted, logs_apart, place, plain, say, show_json, show_place
 from service.cli.groups import epochs as group
 from service.operations import epochs
 from service.running import database, looking
@@ -28,7 +28,7 @@ def show(as_json: bool) -> None:
 @click.option("--reason", required=True, help="Why; kept with your name.")
 def accept(reason: str) -> None:
     """Go on with a restored database as it is. Issues that would have gone out stay held: resume or cancel each."""
-    with database(settings.load()):
+    with database(settings.load()) as connected, logs_apart(connected):
         held = epochs.accept(reason=reason, actor=actor())
     say("The database is in force again: new issues can be sent.")
     if held:

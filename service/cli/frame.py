@@ -5,7 +5,8 @@ import json
 import os
 import pwd
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn, ParamSpec
 
 import click
@@ -14,6 +15,7 @@ from rich.console import Console
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
+from service import log
 from service.embedded import EmbeddedError
 from service.errors import BroadsheetError, Invalid
 from service.settings import Settings
@@ -103,6 +105,25 @@ def actor() -> str:
         return f"{pwd.getpwuid(os.getuid()).pw_name} (command)"
     except KeyError:
         return f"uid {os.getuid()} (command)"
+
+
+@contextmanager
+def logs_apart(chosen: Settings) -> Iterator[None]:
+    """What the parts log meanwhile goes into `log/commands.log` of the home: on the terminal it would stand between the lines of the
+    answer. Where that file cannot be written, they stay there."""
+    path = chosen.home / "log" / "commands.log"
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a", encoding="utf-8")
+    except OSError:
+        yield
+        return
+    with file:
+        log.configure(chosen.log_level, chosen.log_format, into=file)
+        try:
+            yield
+        finally:
+            log.configure(chosen.log_level, chosen.log_format)
 
 
 def place(chosen: Settings) -> dict[str, str]:
