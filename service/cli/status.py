@@ -1,6 +1,7 @@
 """`broadsheet status` and `broadsheet replay`: is all well, and what to do when not."""
 
 import sys
+from datetime import UTC
 from typing import Any
 
 from service import settings
@@ -36,11 +37,11 @@ def _show(found: dict[str, Any]) -> None:
         say(
             f"{'[yellow]late[/yellow]' if duty['late'] else '  ok'}  {duty['name']:<18} {when}{' · ' + plain(duty['last_error']) if duty['last_error'] else ''}"
         )
-    if all(duty["seconds_ago"] is None for duty in found["duties"]):
-        say("No duty has run yet: start `broadsheet up`, or, where its processes run one by one, beat and the workers.")
-    events = found["payloads"]
+    if not found["running"]:
+        say("Nothing runs now: start `broadsheet up`, or, where its processes run one by one, beat and the workers.")
+    events, latest = found["payloads"], found["payloads"]["latest"]
     say(
-        f"Events: {events['pending']:,} payloads wait, {events['set_aside']:,} set aside, {events['strays']:,} events about nothing of ours; latest {events['latest'] or 'never'}"
+        f"Events: {events['pending']:,} payloads wait, {events['set_aside']:,} set aside, {events['strays']:,} events about nothing of ours; latest {f'{latest.astimezone(UTC):%Y-%m-%d %H:%M} UTC' if latest else 'never'}"
     )
     for issue in found["issues"]:
         unknown = (

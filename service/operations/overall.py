@@ -27,13 +27,14 @@ BY_A_PERSON = "paused by a person"
 
 
 def status() -> dict[str, Any]:
-    """When each duty last succeeded, what of SendGrid's payloads waits or was set aside, which issues are on their way or wait for a
+    """When each duty last succeeded, which processes run, what of SendGrid's payloads waits or was set aside, which issues are on their way or wait for a
     person, and under `wrong`, a sentence each, what somebody must look at: nothing where all is well."""
     with transaction() as tx:
         found = {
             "halted": reporting.halted(tx),
             "duties": duties.states(tx),
             "missed": workers.missed(tx),
+            "running": [one["name"] for one in workers.listed(tx) if one["alive"]],
             "payloads": dict(tx.execute(_PAYLOADS, oldest=OLDEST_PAYLOAD).mappings().one()),
             "issues": [dict(row) for row in tx.execute(_ISSUES).mappings()],
             "alarms": tx.execute(_ALARMS).scalar_one(),

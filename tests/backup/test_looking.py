@@ -61,7 +61,9 @@ def test_a_database_that_is_behind_is_backed_up_as_it_is(migrated: Home) -> None
     (problem,) = migrated.run("status").refused(1)
     assert "This database was restored" in problem
     migrated.run("epoch", "accept", "--reason", "a trial").succeeded()
-    assert "All is well." in migrated.run("status").succeeded().err
+    told = migrated.run("status").succeeded().err
+    assert "All is well." in told
+    assert "Nothing runs now: start `broadsheet up`" in told
 
 
 @pytest.mark.parametrize("command", LOOKING)
