@@ -52,7 +52,7 @@ def seen() -> Seen:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BroadsheetError(
             f"{path} cannot be read ({type(error).__name__}), and by it a restored database is recognised: nothing is sent. "
-            "Put it back; or delete it and run `broadsheet epoch accept`."
+            'Put it back; or delete it and run `broadsheet epoch accept --reason "…"`.'
         ) from None
 
 

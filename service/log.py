@@ -5,7 +5,7 @@ import re
 import sys
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TextIO, TypeVar
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -90,8 +90,8 @@ def _rendering(form: str) -> list[Processor]:
     return [structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0, exception_formatter=plain)]
 
 
-def configure(level: str = "info", form: str = "text") -> None:
-    """Send all logs to stderr, ours and those of libraries, in one form."""
+def configure(level: str = "info", form: str = "text", into: TextIO | None = None) -> None:
+    """Send all logs, ours and those of libraries, in one form to stderr, or `into` a file."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -105,7 +105,7 @@ def configure(level: str = "info", form: str = "text") -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    screen = logging.StreamHandler(sys.stderr)
+    screen = logging.StreamHandler(into or sys.stderr)
     screen.setFormatter(
         _MaskingFormatter(
             foreign_pre_chain=shared,

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -60,6 +61,25 @@ def test_every_command_and_option_in_the_readme_exists(words: list[str]) -> None
     known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
     given = {word for word in rest if word.startswith("-") and word not in ("--help", "-")}
     assert given <= known
+
+
+SUGGESTED = [
+    (path.relative_to(ROOT), words)
+    for path in (*sorted(ROOT.glob("service/**/*.py")), *sorted(ROOT.glob("docs/*.md")))
+    for words in re.findall(r"`(?:\./)?broadsheet ([a-z][^`]*)`", path.read_text(encoding="utf-8"))
+]
+
+
+def test_whoever_is_told_to_run_a_command_is_told_that_it_asks_for_a_reason() -> None:
+    lacking = []
+    for path, words in SUGGESTED:
+        with suppress(KeyError):  # a word of the bootstrap, or the name of a group
+            command, _ = resolve(words.split())
+            asks = any(one.required and "--reason" in one.opts for one in command.params)
+            if asks and "--reason" not in words:
+                lacking.append(f"{path}: {words}")
+    assert len(SUGGESTED) > 50, "else nothing was looked at"
+    assert lacking == []
 
 
 def test_every_command_is_in_the_readme() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from service import settings
-from service.cli.frame import actor, as_json, command, counted, fail, plain, say, screen, show_json
+from service.cli.frame import actor, as_json, command, counted, fail, logs_apart, plain, say, screen, show_json
 from service.cli.groups import root
 from service.clients import postgresql
 from service.clients.postgresql import Programs
@@ -122,7 +122,7 @@ def restore(
     chosen = settings.load()
     secret = backing_up.read_key(key_file) if key_file else None
     refuse_while_up(chosen)
-    with _ended_kindly(), servers(chosen) as connected, screen.status("Working…"):
+    with _ended_kindly(), servers(chosen) as connected, logs_apart(connected), screen.status("Working…"):
         if finish:
             _show_finished(restoring.finish(), as_json)
             return
@@ -157,7 +157,7 @@ def _show_finished(was_broken_off: bool, as_json: bool) -> None:
         show_json({"finished": was_broken_off})
     elif was_broken_off:
         say(
-            "Finished: the restored database is in place, and so are its digests. Nothing is sent until you decide: `broadsheet epoch accept`."
+            'Finished: the restored database is in place, and so are its digests. Nothing is sent until you decide: `broadsheet epoch accept --reason "…"`.'
         )
     else:
         say("There was nothing to finish: the database is as it was before, or restored wholly.")
@@ -183,14 +183,16 @@ def _show_restored(found: Restored) -> None:
         )
     if found.bucket:
         say(f"Pictures also lie in the bucket {plain(found.bucket)}.")
-    say(f"The database that was there is kept as {found.old}; delete it with `broadsheet restore --drop-old`.")
+    say(
+        f"The database that was there is kept as {found.old}; once all is well, delete it with `broadsheet restore --drop-old`, while nothing runs."
+    )
     say(
         f"{counted(found.carried.left, 'subscription')} ended and {found.carried.suppressed:,} addresses suppressed, as in the database that was there."
         if found.carried.known
         else "Who left since the backup is not known here: look at SendGrid's unsubscribes, and suppress them."
     )
     say(
-        f"[bold]Nothing is sent until you decide[/bold]: {counted(found.held, 'issue')} would have gone out. `broadsheet epoch accept`."
+        f'[bold]Nothing is sent until you decide[/bold]: {counted(found.held, "issue")} would have gone out. `broadsheet epoch accept --reason "…"`.'
     )
 
 

@@ -45,7 +45,7 @@ def _show(found: dict[str, Any], as_json: bool) -> bool:
     show_issue(found)
     say("Seconds: " + ", ".join(f"{name} {seconds:.1f}" for name, seconds in found["seconds"].items()))
     say(
-        f"The sandbox took {sandbox['requests']:,} requests with {sandbox['recipients']:,} copies; duplicates: {sandbox['duplicates']}."
+        f"The sandbox took {_took(found['requests'], sandbox['requests'])} with {sandbox['recipients']:,} copies; duplicates: {sandbox['duplicates']}."
     )
     if as_json:
         show_json(found)
@@ -61,6 +61,13 @@ def _show(found: dict[str, Any], as_json: bool) -> bool:
         else "[red]Not every copy is accounted for.[/red]"
     )
     return ok
+
+
+def _took(made: int, taken: int) -> str:
+    """How many of the requests were taken, and what became of the others: the demo has one throttled, which takes nothing."""
+    if made <= taken:
+        return f"{taken:,} requests"
+    return f"{taken:,} of {made:,} requests ({made - taken:,} throttled, and made again)"
 
 
 def _keep(running: lab.Demo, stop: threading.Event) -> None:

@@ -3,7 +3,7 @@
 import click
 
 from service import settings
-from service.cli.frame import actor, as_json, command, counted, plain, say, show_json
+from service.cli.frame import actor, as_json, command, counted, logs_apart, place, plain, say, show_json, show_place
 from service.cli.groups import epochs as group
 from service.operations import epochs
 from service.running import database, looking
@@ -13,11 +13,12 @@ from service.running import database, looking
 @as_json
 def show(as_json: bool) -> None:
     """Whether the database is the newest that this machine has seen, and which issues wait for a decision."""
-    with looking(settings.load()):
+    with looking(settings.load()) as connected:
         found = epochs.state()
     if as_json:
-        show_json(found)
+        show_json(place(connected) | found)
         return
+    show_place(connected)
     say(plain(found["told"]))
     for issue in found["held"]:
         say(f"Issue {issue['id']} is held: {plain(issue['subject'])}")
@@ -27,7 +28,7 @@ def show(as_json: bool) -> None:
 @click.option("--reason", required=True, help="Why; kept with your name.")
 def accept(reason: str) -> None:
     """Go on with a restored database as it is. Issues that would have gone out stay held: resume or cancel each."""
-    with database(settings.load()):
+    with database(settings.load()) as connected, logs_apart(connected):
         held = epochs.accept(reason=reason, actor=actor())
     say("The database is in force again: new issues can be sent.")
     if held:

@@ -2,6 +2,7 @@
 leaving."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -12,11 +13,16 @@ from service.cli.groups import fault_suites
 from service.lab.faults import soak as soaking
 from service.lab.faults import suite
 
+# Short, so that a row fits into 80 columns: what each stands for is told below the table.
 _HEADS = {
-    "fault": "", "what": "Fault", "runs": "runs", "kills": "kills", "readers": "readers", "doubled": "doubled", "missed": "missed",
-    "after_leaving": "after leaving", "other": "other", "broken_off": "broken off", "in_review": "in review",
-    "slowest_recovery": "slowest, s",
+    "fault": "", "runs": "runs", "kills": "kills", "readers": "readers", "doubled": "twice", "missed": "missed", "after_leaving": "left",
+    "other": "other", "broken_off": "broken", "in_review": "review", "slowest_recovery": "slowest",
 }  # fmt: skip
+LEGEND = (
+    "twice: got two copies · missed: got none · left: got one after leaving",
+    "other: another promise broken · broken: runs broken off",
+    "review: copies a person was asked about · slowest: seconds to recover",
+)
 
 
 @command(fault_suites, example="broadsheet faults run --fault F1,F6 --seeds 5")
@@ -74,8 +80,19 @@ def soak(hours: float, readers: int, stock: bool, report: Path | None, as_json: 
         sys.exit(1)
 
 
-def _print(rows: list[dict[str, object]]) -> None:
-    table = Table(*_HEADS.values(), box=None)
+def _print(rows: Sequence[dict[str, object]]) -> None:
+    screen.print(table_of(rows))
     for row in rows:
-        table.add_row(*(str(row[name]) for name in _HEADS))
-    screen.print(table)
+        say(f"{row['fault']:<4} {row['what']}")
+    for told in LEGEND:
+        say(told)
+
+
+def table_of(rows: Sequence[dict[str, object]]) -> Table:
+    """A row for each fault, narrow enough for any terminal; what it is called stands below."""
+    table = Table(*_HEADS.values(), box=None, padding=(0, 1, 0, 0))
+    for column in table.columns[1:]:
+        column.justify, column.no_wrap = "right", True
+    for row in rows:
+        table.add_row(*(f"{row[name]:,}" if isinstance(row[name], int) else str(row[name]) for name in _HEADS))
+    return table

@@ -5,16 +5,20 @@ import json
 import os
 import pwd
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn, ParamSpec
 
 import click
 import psycopg
 from rich.console import Console
+from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
+from service import log
 from service.embedded import EmbeddedError
 from service.errors import BroadsheetError, Invalid
+from service.settings import Settings
 
 P = ParamSpec("P")
 
@@ -101,3 +105,35 @@ def actor() -> str:
         return f"{pwd.getpwuid(os.getuid()).pw_name} (command)"
     except KeyError:
         return f"uid {os.getuid()} (command)"
+
+
+@contextmanager
+def logs_apart(chosen: Settings) -> Iterator[None]:
+    """What the parts log meanwhile goes into `log/commands.log` of the home: on the terminal it would stand between the lines of the
+    answer. Where that file cannot be written, they stay there."""
+    path = chosen.home / "log" / "commands.log"
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a", encoding="utf-8")
+    except OSError:
+        yield
+        return
+    with file:
+        log.configure(chosen.log_level, chosen.log_format, into=file)
+        try:
+            yield
+        finally:
+            log.configure(chosen.log_level, chosen.log_format)
+
+
+def place(chosen: Settings) -> dict[str, str]:
+    """Which installation a command looks at: its `home`, and its `database` without the password."""
+    url = make_url(chosen.database_url)
+    host = f"{url.host or 'this machine'}{f':{url.port}' if url.port else ''}"
+    return {"home": str(chosen.home), "database": "in the home" if chosen.embedded else f"{url.database} at {host}"}
+
+
+def show_place(chosen: Settings) -> None:
+    """The same, for the person: two terminals may mean different ones."""
+    found = place(chosen)
+    say(f"Home {plain(found['home'])}, database {plain(found['database'])}")

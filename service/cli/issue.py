@@ -245,7 +245,7 @@ def halt(reason: str) -> None:
 
 @command(root, example="broadsheet unhalt")
 def unhalt() -> None:
-    """Take `broadsheet halt` back."""
+    """Take a `halt` back."""
     with database(settings.load()):
         scheduling.unhalt(actor=actor())
     say("Sending goes on.")

@@ -56,8 +56,7 @@ language_option = click.option("--language", type=click.Choice(list(LANGUAGES)),
 @as_json
 def create(as_json: bool, slug: str, **words: object) -> None:
     """Create a newsletter."""
-    chosen = settings.load()
-    with database(chosen):
+    with database(settings.load()) as connected:
         newsletter_id = newsletter_making.create_newsletter(slug, actor=actor(), **words)  # type: ignore[arg-type]
     if as_json:
         show_json({"id": newsletter_id, "slug": slug})
@@ -67,7 +66,7 @@ def create(as_json: bool, slug: str, **words: object) -> None:
         )
         if words["accepts_signups"]:
             say(
-                f"Readers sign up at {chosen.public_url}/n/{slug}; `broadsheet newsletter change --help` shapes that page."
+                f"Readers sign up at {connected.public_url}/n/{slug}; `broadsheet newsletter change --help` shapes that page."
             )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from service import settings
-from service.cli.frame import actor, as_json, command, fail, say, screen
+from service.cli.frame import actor, as_json, command, counted, fail, say, screen
 from service.cli.groups import root
 from service.cli.issue import finish, show_draft
 from service.cli.preflight import despite, refuse_unless, warn
@@ -53,7 +53,7 @@ from service.settings import Settings
     metavar="N",
     help="Send this content once more to readers who have it; N is their number, typed.",
 )
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask; needed where there is no terminal, and with --json.")
 @despite
 @as_json
 def send(
@@ -155,7 +155,12 @@ def _agree(planned: Plan, *, again: int | None, yes: bool, as_json: bool) -> Non
     if yes:
         return
     if as_json or not sys.stdin.isatty():
-        fail([f"It would go to {planned.readers:,} readers. Add --yes if you mean it."], code=2, as_json=as_json)
+        readers = counted(planned.readers, "reader")
+        fail(
+            [f"It would go to {readers}, and nobody can be asked here. Add --yes if you mean it."],
+            code=2,
+            as_json=as_json,
+        )
     click.confirm(
         f"Send “{authoring.without_reader(planned.rendered, planned.rendered.subject)}” to {planned.readers:,} readers?",
         abort=True,

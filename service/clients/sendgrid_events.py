@@ -24,6 +24,8 @@ DELIVERY_ARGUMENT = "bs_delivery"
 ATTEMPT_ARGUMENT = "bs_attempt"
 MAIL_ARGUMENT = "mail"
 """Instead of the two others, in a mail of the service itself."""
+OWN_ARGUMENT = "bs_own"
+"""Alone, in mails of ours of which nothing is recorded: to the team, to seeds, tests. Their events are no strays."""
 
 _TIMESTAMP = re.compile(r"\d{10}", re.ASCII)
 _PLAIN = {
@@ -50,7 +52,7 @@ class MalformedPayloadError(ValueError):
 
 @dataclass(frozen=True)
 class Parsed:
-    """`events` in our words, and those of the service's own mails; `strays`: entries that carry no ids of ours; `unknown`: of a
+    """`events` in our words, and those of the service's own mails; `strays`: entries that carry nothing of ours; `unknown`: of a
     kind we do not know."""
 
     events: list[Event]
@@ -98,7 +100,7 @@ def parse(body: bytes) -> Parsed:
             events.append(event)
         elif (mail := _mail_event(entry, kind)) is not None:
             mails.append(mail)
-        else:
+        elif OWN_ARGUMENT not in entry:
             strays += 1
     return Parsed(events, mails, strays, unknown)
 

@@ -165,19 +165,25 @@ def sendgrid(where: Surroundings) -> Iterator[Finding]:
         yield from faulty("there is no key to send by", "Set SENDGRID_API_KEY; for a trial, BROADSHEET_SANDBOX=1.")
     else:
         found = checking.sendgrid()
-        yield from _of(found)
-        if not found.reachable:
+        if where.settings.sandbox and found.outcome == "good":
+            yield from fine("the sandbox answers in SendGrid's place, and needs no key of yours")
+            return
+        yield from _of(found, where)
+        if not found.reachable and where.settings.sandbox:
+            yield from faulty(
+                "the sandbox, which stands in for SendGrid here, cannot be reached, so no mail is sent",
+                f"The sandbox does not answer: {where.start('sandbox')}.",
+            )
+        elif not found.reachable:
             yield from faulty(
                 "this machine cannot reach SendGrid, so no mail leaves",
-                f"The sandbox does not answer: {where.start('sandbox')}."
-                if where.settings.sandbox
-                else "Look at SENDGRID_URL, at the firewall (port 443 outward) and the name servers, and at status.sendgrid.com.",
+                "Look at SENDGRID_URL, at the firewall (port 443 outward) and the name servers, and at status.sendgrid.com.",
             )
 
 
 def webhook(where: Surroundings) -> Iterator[Finding]:
     """Whether events are sent here, signed, and arrive."""
-    yield from _of(checking.webhook())
+    yield from _of(checking.webhook(), where)
 
 
 def domains(where: Surroundings) -> Iterator[Finding]:
@@ -196,7 +202,7 @@ def domains(where: Surroundings) -> Iterator[Finding]:
         thread.join(max(0.0, deadline - time.monotonic()))
     for name in names:
         if name in found:
-            yield from (_named(name, one) for one in _of(found[name]))
+            yield from (_named(name, one) for one in _of(found[name], where))
         else:
             yield from unknown(
                 f"{name}: no answer in time", "Look at this machine's name servers, then run this again."
@@ -209,9 +215,11 @@ def _named(name: str, one: Finding) -> Finding:
     return one if name in one.text else Finding(one.level, f"{name}: {one.text}", one.remedy)
 
 
-def _of(found: Found) -> Iterator[Finding]:
+def _of(found: Found, where: Surroundings) -> Iterator[Finding]:
+    """What was found; in a trial it is the sandbox that says so."""
     for one in found.findings:
-        yield Finding(_LEVELS[one["tone"]], one["text"], one["fix"])
+        text = one["text"].replace("SendGrid", "the sandbox") if where.settings.sandbox else one["text"]
+        yield Finding(_LEVELS[one["tone"]], text, one["fix"])
     for record in found.records:
         if record["valid"] != "yes":
             yield Finding(

@@ -17,12 +17,12 @@ RETENTION = "keep retention"
 
 
 def duties(where: Surroundings) -> Iterator[Finding]:
-    """Whether what recurs has succeeded lately, by the one reckoning that pages, /readyz and /metrics have."""
+    """Whether what recurs is late, by the one reckoning that pages, /readyz and /metrics have."""
     late = [one for one in _states() if one["late"] and one["name"] != RETENTION]
     for one in late:
         yield from faulty(_text(one), _remedy(where))
     if not late:
-        yield from fine("all have succeeded lately")
+        yield from fine("none is late")
 
 
 def retention(where: Surroundings) -> Iterator[Finding]:
@@ -72,7 +72,7 @@ def sending(where: Surroundings) -> Iterator[Finding]:
     if breaker == "refused":
         yield from faulty(
             "SendGrid refused the key, and sending waits for a person",
-            "Set a key that may send in SENDGRID_API_KEY and restart what runs here; then `broadsheet alarms ack`.",
+            'Set a key that may send in SENDGRID_API_KEY and restart what runs here; then `broadsheet alarms ack ID --reason "…"` (`broadsheet alarms list` has its ID).',
         )
     elif breaker == "open":
         yield from doubtful(

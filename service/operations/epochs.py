@@ -23,7 +23,8 @@ log = structlog.get_logger(__name__)
 
 HELD = "the database was restored from an earlier state: look whether this went out since, then resume or cancel it"
 ALARM, SUBJECT = "restored", "database"
-_UNDECIDED = "This database was restored from an earlier state. Look at what waits, then run `broadsheet epoch accept`, or decide on the settings page. Nothing was changed."
+_ACCEPT, _JOIN = (f'`broadsheet epoch {decision} --reason "…"`' for decision in ("accept", "join"))
+_UNDECIDED = f"This database was restored from an earlier state. Look at what waits, then run {_ACCEPT}, or decide on the settings page. Nothing was changed."
 
 _STANDING = f"""
     SELECT epoch, mark, marked_at, restored_at, restored_because, {NEWEST} AS is_newest FROM installation
@@ -101,11 +102,8 @@ class Epoch:
         if self.standing is Standing.SAME:
             return ""
         if self.standing in (Standing.RESTORED, Standing.OLDER):
-            return "Look at what waits (`broadsheet epoch show`), then decide: `broadsheet epoch accept`, or the settings page."
-        return (
-            "If the database has been in use all the time and only the machine is new, run `broadsheet epoch join`. If it comes from a "
-            "backup, run `broadsheet epoch accept`."
-        )
+            return f"Look at what waits (`broadsheet epoch show`), then decide: {_ACCEPT}, or the settings page."
+        return f"If the database has been in use all the time and only the machine is new, run {_JOIN}. If it comes from a backup, run {_ACCEPT}."
 
     @property
     def why(self) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 from service.db import transaction
 from service.domain.permissions import Permission
-from service.operations import reporting
+from service.operations import overall
 from service.operations.checking import WEBHOOK_PATH
 from service.operations.permitting import require
 from service.operations.workers import version
@@ -14,7 +14,7 @@ from service.settings import current
 def about(*, actor: str) -> dict[str, Any]:
     """Version, servers, addresses, duties and the state of the switch that stops everything. Raises Forbidden."""
     require(actor, Permission.ADMINISTER)
-    settings, status = current(), reporting.status()
+    settings, status = current(), overall.status()
     with transaction() as tx:
         row = tx.execute(
             """SELECT i.stopped_at, i.stopped_because, i.restored_at, i.restored_because, i.created_at, current_setting('server_version') AS postgresql,

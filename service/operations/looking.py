@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from service.clients import sendgrid
+from service.clients.sendgrid_events import OWN_ARGUMENT
 from service.db import Transaction, transaction
 from service.domain.addresses import AddressError, normalise
 from service.domain.outcomes import Answer
@@ -134,6 +135,7 @@ def body(mail: Mail, to: list[str], *, category: str) -> dict[str, Any]:
         "subject": mail.subject,
         "content": [{"type": "text/plain", "value": mail.text}, {"type": "text/html", "value": mail.html}],
         "categories": [category],
+        "custom_args": {OWN_ARGUMENT: category},
         "headers": {"Auto-Submitted": "auto-generated"},
         "tracking_settings": {
             "click_tracking": {"enable": False, "enable_text": False},

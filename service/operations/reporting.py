@@ -6,7 +6,7 @@ from typing import Any
 from service.db import Transaction, transaction
 from service.domain.personalisation import Tag
 from service.errors import NotFound
-from service.operations import counting, duties, looked_up, workers
+from service.operations import counting, looked_up
 from service.rendering.webpage import impersonal
 from service.settings import current
 
@@ -134,7 +134,8 @@ def halted(tx: Transaction) -> str | None:
     if reason is not None:
         return reason
     restored: str | None = tx.execute(
-        "SELECT 'this database was restored: ' || restored_because || '; to go on with it: `broadsheet epoch accept`, or the settings page' FROM installation WHERE restored_at IS NOT NULL"
+        """SELECT 'this database was restored: ' || restored_because || '; to go on with it: `broadsheet epoch accept --reason "…"`, or the settings page'
+           FROM installation WHERE restored_at IS NOT NULL"""
     ).scalar_one_or_none()
     if restored is not None:
         return restored
@@ -237,28 +238,3 @@ def readers_left_out(
             limit=limit,
         ).mappings()
         return [dict(row) for row in rows]
-
-
-def status() -> dict[str, Any]:
-    """Whether the installation works: when each duty last succeeded, what of SendGrid's payloads waits or was set aside, and
-    which issues are on their way or wait for a person."""
-    with transaction() as tx:
-        payloads = (
-            tx.execute(
-                """SELECT count(*) FILTER (WHERE state = 'pending') AS pending, count(*) FILTER (WHERE state = 'set-aside') AS set_aside,
-                   coalesce(sum(strays), 0)::bigint AS strays, max(received_at) AS latest FROM payloads"""
-            )
-            .mappings()
-            .one()
-        )
-        issues = tx.execute(
-            """SELECT i.id, i.state, i.state_reason, (SELECT count(*) FROM batches b WHERE b.issue_id = i.id AND b.state = 'unknown') AS unknown_batches
-               FROM issues i WHERE i.state IN ('scheduled', 'preparing', 'sending', 'paused', 'held') ORDER BY i.id"""
-        ).mappings()
-        return {
-            "halted": halted(tx),
-            "duties": duties.states(tx),
-            "missed": workers.missed(tx),
-            "payloads": dict(payloads),
-            "issues": [dict(row) for row in issues],
-        }

@@ -8,6 +8,7 @@ import structlog
 
 from service import epoch, queue
 from service.clients import sendgrid
+from service.clients.sendgrid_events import OWN_ARGUMENT
 from service.db import transaction
 from service.domain.outcomes import Answer
 from service.log import named
@@ -120,6 +121,7 @@ def _body(letter: TeamLetter) -> dict[str, Any]:
         "subject": letter.subject,
         "content": [{"type": "text/plain", "value": letter.text}, {"type": "text/html", "value": letter.html}],
         "categories": ["team"],
+        "custom_args": {OWN_ARGUMENT: "team"},
         "headers": {"Auto-Submitted": "auto-generated"},
         "tracking_settings": {
             "click_tracking": {"enable": False, "enable_text": False},

@@ -54,8 +54,16 @@ def test_a_database_that_is_behind_is_backed_up_as_it_is(migrated: Home) -> None
     made = migrated.run("backup", migrated.backups, "--json").succeeded().json
     assert made["tried"]
     assert execute(migrated, "SELECT version_num FROM alembic_version") == [("0024",)]
-    migrated.run("restore", made["file"], "--replace").succeeded()
-    migrated.run("status").succeeded()
+    restored = migrated.run("restore", made["file"], "--replace").succeeded()
+    assert "Nothing is sent until you decide" in restored.err
+    assert "[error" not in restored.err, "the answer is for a person, and stands alone"
+    assert "the database was restored" in (migrated.home / "log" / "commands.log").read_text()
+    (problem,) = migrated.run("status").refused(1)
+    assert "This database was restored" in problem
+    migrated.run("epoch", "accept", "--reason", "a trial").succeeded()
+    told = migrated.run("status").succeeded().err
+    assert "All is well." in told
+    assert "Nothing runs now: start `broadsheet up`" in told
 
 
 @pytest.mark.parametrize("command", LOOKING)

@@ -69,7 +69,9 @@ def test_a_backup_is_made_tried_out_and_restored_by_an_ordinary_role(
         assert "Something still uses the database" in problem
     found = broadsheet(*restore).succeeded().json
     assert (found["certificates"], found["erased"], found["findings"]) == (1, 1, 0)
-    broadsheet("status").succeeded()
+    status = broadsheet("status")
+    assert any("This database was restored" in problem for problem in status.refused(1))
+    assert ", database broadsheet at 127.0.0.1:" in status.err
     broadsheet("epoch", "accept", "--reason", "an exercise").succeeded()
     broadsheet("consent", "verify").succeeded()
     names = [row[0] for row in boss("SELECT datname FROM pg_database WHERE datname LIKE 'broadsheet%' ORDER BY 1")]

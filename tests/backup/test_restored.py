@@ -96,6 +96,8 @@ def test_yesterdays_backup_with_a_scheduled_issue_sends_nothing_and_the_erased_s
         assert (sandbox.stats["recipients"], home.state(issue)) == (4, "held"), "nothing more was sent"
         (problem,) = home.run("issue", "resume", issue).refused(1)
         assert "broadsheet epoch accept" in problem
+        (problem,) = home.run("restore", "--drop-old").refused(1)
+        assert "Stop it first" in problem
         home.run("epoch", "accept", "--reason", "the disk was lost").succeeded()
         time.sleep(6)
         assert (sandbox.stats["recipients"], home.state(issue)) == (4, "held"), "each issue is a person's decision"

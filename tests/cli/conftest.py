@@ -30,7 +30,7 @@ def cli_home() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def broadsheet(cli_home: Path) -> Iterator[Commands]:
     """The command in a home of its own."""
-    commands = Commands(BROADSHEET_HOME=cli_home, PORT=free_port(), SANDBOX_PORT=free_port())
+    commands = Commands(BROADSHEET_HOME=cli_home, PORT=free_port(), SANDBOX_PORT=free_port(), LOG_FORMAT="json")
     yield commands
     commands.end()
 

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from service.announcing import running_up
 from tests.cli.commands import Commands
+from tests.conftest import free_port
 
 GOOD = ("--name", "The Monthly", "--from", "news@sender.example", "--postal-address", "1 Quay Street, Harbourton")
 
@@ -21,6 +23,18 @@ def test_a_newsletter_is_created_once(broadsheet: Commands, up: object) -> None:
     again = broadsheet("newsletter", "create", "once", *GOOD, "--json")
     assert again.refused(code=1) == ["There is a newsletter 'once' already."]
     assert again.json["problems"] == again.problems
+
+
+def test_whoever_creates_a_newsletter_is_told_the_address_of_what_runs(
+    broadsheet: Commands, up: object, cli_home: Path
+) -> None:
+    ports = running_up(cli_home)
+    assert ports
+    made = broadsheet(
+        "newsletter", "create", "elsewhere", "--name", "E", "--from", "news@firm.example", "--postal-address", "1 Quay Street",
+        PORT=free_port(),
+    ).succeeded()  # fmt: skip
+    assert f"Readers sign up at http://127.0.0.1:{ports['port']}/n/elsewhere" in made.err
 
 
 def test_all_faults_of_a_newsletter_are_told_at_once(broadsheet: Commands, up: object) -> None:

@@ -121,7 +121,7 @@ def test_without_a_yes_and_a_terminal_nothing_is_sent(desk: Desk) -> None:
     desk.people("ann")
     for more in ((), ("--json",)):
         ended = desk.send(*more)
-        assert ended.refused() == ["It would go to 1 readers. Add --yes if you mean it."]
+        assert ended.refused() == ["It would go to 1 reader, and nobody can be asked here. Add --yes if you mean it."]
     assert ended.json["problems"] == ended.problems
     assert desk.copies("ann") == 0
 

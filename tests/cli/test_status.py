@@ -20,13 +20,34 @@ def test_status_tells_that_every_duty_has_succeeded_lately(broadsheet: Commands,
     deadline = time.monotonic() + 60
     found = {}
     while time.monotonic() < deadline:
-        found = {one["name"]: one for one in json.loads(broadsheet("status", "--json").succeeded().out)["duties"]}
+        found = {one["name"]: one for one in json.loads(broadsheet("status", "--json").out)["duties"]}
         if all(found[name]["seconds_ago"] is not None for name in ("sweep sending", "sweep tracking")):
             break
     assert found["sweep sending"]["seconds_ago"] < 60
     assert found["sweep sending"]["last_error"] is None
-    shown = broadsheet("status").succeeded()
-    assert "ok  sweep sending" in shown.err
+    shown = broadsheet("status").err
+    assert "ok  sweep sending" in shown
+    assert "Nothing runs now" not in shown
+    assert up.stats
+
+
+def test_status_ends_with_one_while_somebody_has_to_look_and_names_its_home(
+    broadsheet: Commands, up: Sandbox, cli_home: Path
+) -> None:
+    broadsheet("halt", "--reason", "a wrong link").succeeded()
+    try:
+        shown = broadsheet("status")
+        found = broadsheet("status", "--json")
+        assert any("a wrong link" in problem for problem in shown.refused(1))
+        assert (found.code, found.json["home"], found.json["database"]) == (1, str(cli_home), "in the home")
+        assert "Everything is halted: a wrong link." in found.json["wrong"]
+    finally:
+        broadsheet("unhalt").succeeded()
+    after = broadsheet("status", "--json")
+    assert after.code == (1 if after.json["wrong"] else 0)
+    assert "Everything is halted: a wrong link." not in after.json["wrong"]
+    for command in (("status",), ("epoch", "show")):
+        assert broadsheet(*command).err.startswith(f"Home {cli_home}, database in the home\n")
     assert up.stats
 
 

@@ -180,7 +180,12 @@ def test_sendgrid_cannot_be_reached(database: Settings) -> None:
     where = real(database, f"http://127.0.0.1:{free_port()}")
     told(looked("sendgrid", where), "fault", "cannot reach SendGrid", "firewall")
     trial = around(database, sendgrid_url=f"http://127.0.0.1:{free_port()}")
-    told(looked("sendgrid", trial), "fault", "cannot reach SendGrid", "the sandbox")
+    told(
+        looked("sendgrid", trial),
+        "fault",
+        "the sandbox, which stands in for SendGrid here, cannot be reached",
+        "the sandbox",
+    )
 
 
 def test_there_is_no_key(database: Settings) -> None:
@@ -253,4 +258,7 @@ def test_a_senders_domain(
 
 def test_the_sandboxes_account_is_well(sandbox: Sandbox, web: str, database: Settings) -> None:
     is_well(looked("sendgrid", Surroundings(database)))
-    assert {one.level for one in looked("webhook", Surroundings(database))} == {"ok", "unknown"}, "nothing was sent yet"
+    webhook = looked("webhook", Surroundings(database))
+    assert {one.level for one in webhook} == {"ok", "unknown"}, "nothing was sent yet"
+    assert "the sandbox sends signed events here" in {one.text for one in webhook}, "and not SendGrid"
+    assert "the sandbox answers in SendGrid's place" in looked("sendgrid", Surroundings(database))[0].text

@@ -105,7 +105,9 @@ def test_a_sweep_is_stale(database: Settings, sql: Sql) -> None:
 def test_a_duty_never_ran(database: Settings, sql: Sql) -> None:
     _all_ran(sql)
     sql("DELETE FROM duties WHERE name = 'check ledgers'")
-    is_well(looked("duties", Surroundings(database)))
+    found = looked("duties", Surroundings(database))
+    is_well(found)
+    assert found[0].text == "none is late", "not that all have succeeded: one never did"
     sql("UPDATE installation SET created_at = now() - interval '3 hours'")
     told(looked("duties", Surroundings(database)), "fault", "“check ledgers” has never succeeded", "log/default.log")
 

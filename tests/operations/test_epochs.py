@@ -11,8 +11,8 @@ from service.operations import (
     alarms,
     epochs,
     mailing,
+    overall,
     preparing,
-    reporting,
     scheduling,
     seeding,
     sending,
@@ -115,7 +115,7 @@ def test_noticing_holds_every_issue_tells_people_and_settles_what_waited(
     assert sql("SELECT state FROM signups") == [("limited",)]
     assert [row[0] for row in sql("SELECT state FROM mails")] == ["failed"]
     assert sandbox.stats["requests"] == 0
-    assert "this database was restored" in str(reporting.status()["halted"])
+    assert "this database was restored" in str(overall.status()["halted"])
     assert [one["kind"] for one in alarms.listed(actor="test") if one["kind"] == "restored"] == ["restored"]
     with pytest.raises(Conflict, match="epoch accept"):
         scheduling.resume(first, actor="test")

@@ -6,12 +6,16 @@ from typing import Any
 import pytest
 
 from service import queue
+from service.db import transaction
+from service.operations import alarms, looking, newsletter_settings, scheduling, sweeping, team_mails
 from service.operations.mailing_sending import _claim
 from service.tokens import email_key
+from tests.builders import a_newsletter, an_issue, readers
 from tests.conftest import Sandbox
 from tests.operations.mails import Bells, Sql, states, work
 from tests.operations.test_mailing_sending import ADA, a_mail, a_welcome, later
 from tests.operations.test_tracking import NOW, deliver
+from tests.team import an_operator
 
 __all__ = ["deliver"]
 
@@ -36,6 +40,30 @@ def test_events_of_the_sandbox_about_a_confirmation_are_no_strays(
     drain(only=queue.INGEST_PAYLOAD)
     assert strays(sql) == 0
     assert sql("SELECT state, delivered_at IS NOT NULL, bounced_at FROM mails") == [("sent", True, None)]
+
+
+def test_events_about_mails_to_the_team_to_seeds_and_about_tests_are_no_strays(
+    drain: Callable[..., int], sandbox: Sandbox, web: str, sql: Sql
+) -> None:
+    sandbox.script(events={"enabled": True, "delay_ms": 0, "bounce": 0, "blocked": 0, "deferred": 0, "complaint": 0})
+    newsletter = a_newsletter()
+    readers(newsletter, ["mei@readers.example"])
+    newsletter_settings.change("monthly", actor="test", seeds=["seed@team.example"])
+    issue = an_issue(newsletter)
+    looking.send_test(issue, ["test@team.example"], actor="test")
+    scheduling.schedule(issue, actor="test")
+    an_operator("owner", address="ada@team.example")
+    with transaction() as tx:
+        alarms.open_alarm(tx, "late", "sweep sending", "A duty is late.")
+    team_mails.sweep()
+    drain()
+    sweeping.sweep_sending()
+    drain()
+    for address in ("ada", "seed", "test"):
+        assert len(sandbox.messages(f"{address}@team.example")) == 1
+    sandbox.wait_until_told()
+    drain(only=queue.INGEST_PAYLOAD)
+    assert sql("SELECT sum(events) >= 8, sum(strays) FROM payloads WHERE state = 'ingested'") == [(True, 0)]
 
 
 def test_only_the_first_times_are_kept_in_any_order(bells: Bells, sandbox: Sandbox, deliver: Deliver, sql: Sql) -> None:

@@ -19,7 +19,7 @@ from service import queue
 from service.clients.sendgrid_events import is_genuine
 from service.db import transaction
 from service.errors import Invalid
-from service.operations import counting, reporting, sweeping, tracking
+from service.operations import counting, overall, sweeping, tracking
 from service.operations.sending import _arm, _claim
 from service.settings import Settings
 from tests.conftest import Sandbox
@@ -342,7 +342,7 @@ def test_a_payload_that_cannot_be_taken_in_is_set_aside_after_five_tries_and_can
         assert sql("SELECT state, tries FROM payloads") == [("set-aside", 5)]
     finally:
         sql("ALTER TABLE events_away RENAME TO events")
-    assert reporting.status()["payloads"]["set_aside"] == 1
+    assert overall.status()["payloads"]["set_aside"] == 1
     assert tracking.replay() == 1
     drain()
     assert sql("SELECT state, fresh FROM payloads") == [("ingested", 1)]

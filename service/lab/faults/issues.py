@@ -3,11 +3,13 @@ who knows what the sandbox has, and checked."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from service import queue
+from service.errors import Conflict
 from service.lab import readers as lab_readers
 from service.lab.faults import checking
 from service.lab.faults.machine import Machine, wait_until
@@ -160,9 +162,13 @@ class Sending:
         return {batch["batch"]: batch for batch in shown["unknown_batches"]}
 
     def decide(self) -> tuple[int, int]:
-        """Settle what is unknown, as a person who has looked into the sandbox. Returns how many were sent, and were not."""
+        """Settle what is unknown, as a person who has looked into the sandbox. Returns how many were sent, and were not, of those
+        that nothing else had settled by then."""
         taken = {copy.attempt for copy in self.books().copies}
         decisions = [(one["batch"], one["attempt"] in taken) for one in self.show()["unknown_batches"]]
+        made = []
         for batch, sent in decisions:
-            scheduling.resolve(batch, sent=sent, reason="looked it up at the sandbox", actor="test")
-        return sum(sent for _, sent in decisions), sum(not sent for _, sent in decisions)
+            with suppress(Conflict):  # an event settled it meanwhile
+                scheduling.resolve(batch, sent=sent, reason="looked it up at the sandbox", actor="test")
+                made.append(sent)
+        return sum(made), len(made) - sum(made)

@@ -20,6 +20,8 @@ from service.tokens import Purpose, Signer
 
 LONGEST = 10.0
 """Seconds within which a reader is answered."""
+NOBODY_LEFT = 0
+"""Instead of an answer's status: all who could leave have left, and nobody asked."""
 PHASES = ("idle", "preparing", "sending")
 FREEZE = 75.0
 TERMINATE = """
@@ -114,6 +116,8 @@ class _Visitors:
                 self.wrong.append(f"{act.__name__.strip('_')} was answered after {taken:.1f} s")
             if status in (200, 303):
                 self.answered += 1
+            elif status == NOBODY_LEFT:
+                self._stop.wait(1)
             elif status == 503 and not self.always_answered:
                 self.refused += 1
             elif status is not None or self.always_answered:
@@ -122,7 +126,7 @@ class _Visitors:
 
     def _leave(self) -> int | None:
         if not self._free:
-            return 200
+            return NOBODY_LEFT
         ((subscription,),) = (self._free.pop(),)
         status = self.run.machine.leave(Signer(Purpose.LEAVE).sign(subscription), timeout=30)
         if status == 200:
