@@ -18,7 +18,7 @@ PREPARE_ISSUE: Final = "sending.prepare_issue"
 SEND_BATCH: Final = "sending.send_batch"
 SEND_SEEDS: Final = "sending.send_seeds"
 SWEEP_SENDING: Final = "sending.sweep"
-INGEST_PAYLOAD: Final = "tracking.ingest_payload"
+INGEST_PAYLOADS: Final = "tracking.ingest_payloads"
 SWEEP_TRACKING: Final = "tracking.sweep"
 CHECK_LEDGERS: Final = "duties.check_ledgers"
 KEEP_PARTITIONS: Final = "duties.keep_partitions"
@@ -42,7 +42,7 @@ ROUTES: Final = {
     SEND_BATCH: "sending",
     SEND_SEEDS: "default",
     SWEEP_SENDING: "default",
-    INGEST_PAYLOAD: "tracking",
+    INGEST_PAYLOADS: "tracking",
     SWEEP_TRACKING: "default",
     CHECK_LEDGERS: "default",
     KEEP_PARTITIONS: "default",

@@ -33,7 +33,7 @@ def test_events_of_the_sandbox_about_a_confirmation_are_no_strays(
     a_mail(bells)
     work(bells)
     sandbox.wait_until_told()
-    drain(only=queue.INGEST_PAYLOAD)
+    drain(only=queue.INGEST_PAYLOADS)
     assert strays(sql) == 0
     assert sql("SELECT state, delivered_at IS NOT NULL, bounced_at FROM mails") == [("sent", True, None)]
 
