@@ -62,6 +62,9 @@ ROUTES: Final = {
     HEARTBEAT_MAIL: "mail",
 }
 QUEUES: Final = ("mail", "sending", "tracking", "default")
+ONE_IS_ENOUGH: Final = frozenset({INGEST_PAYLOADS})
+"""Tasks that take up whatever waits, each alone in its queue. One that still waits there will see what was committed before it is begun:
+another would find nothing to do, and a flood would ring as often as it posts."""
 
 PUBLISHING: Final = 2.0
 """Seconds that a bell may take; it takes under a thousandth."""
@@ -142,6 +145,8 @@ def configure(settings: Settings) -> None:
         if time.monotonic() < silent_until:
             raise redis.TimeoutError("Redis did not answer just now")
         try:
+            if name in ONE_IS_ENOUGH and client.llen(key_of(ROUTES[name])):
+                return
             client.lpush(key_of(ROUTES[name]), json.dumps(_bell(app, name, arguments)))
         except redis.TimeoutError:
             silent_until = time.monotonic() + SILENT

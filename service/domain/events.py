@@ -5,6 +5,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class EventType(StrEnum):
@@ -35,8 +36,7 @@ class Consequence(StrEnum):
     PROVIDER = "provider"
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(NamedTuple):
     """One thing that happened to one delivery. `consequence`: suppress the address for this; `leaves`: end the subscription."""
 
     type: EventType

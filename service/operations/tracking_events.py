@@ -3,7 +3,7 @@ thousands at once. Refuses nothing: what is about no copy of ours is counted and
 
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -91,35 +91,45 @@ class _Known(NamedTuple):
 
 def take_events(tx: Transaction, told: Mapping[int, Iterable[Event]]) -> Taken:
     """Record what the payloads, by their ids, tell: each event once, however often it is in them. Only a fresh one acts."""
-    events: dict[tuple[bytes, uuid.UUID | None], tuple[int, Event]] = {}
+    seen: set[tuple[bytes, uuid.UUID | None]] = set()
+    rows: list[bytes] = []
+    acting: dict[str, Event] = {}
     for payload_id in sorted(told):
         for event in told[payload_id]:
             # The same of another attempt is no other event, but it proves that attempt.
-            events.setdefault((event.key, event.attempt_id), (payload_id, event))
-    if not events:
+            known_by = (event.key, event.attempt_id)
+            if known_by in seen:
+                continue
+            seen.add(known_by)
+            acts = event.leaves or event.consequence is not None
+            if acts:
+                acting.setdefault(event.key.hex(), event)
+            rows.append(_row(payload_id, known_by[0], event, acts=acts))
+    if not rows:
         return Taken({}, {}, [])
-    rows = [_row(key, payload_id, event) for (key, _), (payload_id, event) in events.items()]
-    found = tx.execute(_TAKE, told=orjson.dumps(rows).decode()).one()
+    found = tx.execute(_TAKE, told=b",".join(rows).join((b"[", b"]")).decode()).one()
     resolved = _evidence(tx, found.proofs or [])
-    acting = {bytes.fromhex(key) for key in found.acting or ()}
-    _act(tx, {key: event for (key, _), (_, event) in events.items() if key in acting})
+    _act(tx, [acting[key] for key in found.acting or ()])
     strangers = set(found.strangers or ())
     strays = Counter(n for n, some in told.items() for event in some if event.delivery_id in strangers)
     return Taken({int(n): fresh for n, fresh in (found.fresh or {}).items()}, strays, resolved)
 
 
-def _row(key: bytes, payload_id: int, event: Event) -> dict[str, Any]:
-    return {
-        "payload": payload_id,
-        "key": key.hex(),
-        "delivery_id": event.delivery_id,
-        "attempt_id": event.attempt_id,
-        "type": event.type,
-        "at": event.at,
-        "detail": event.detail,
-        "url": event.url,
-        "acts": event.leaves or event.consequence is not None,
-    }
+def _row(payload_id: int, key: bytes, event: Event, *, acts: bool) -> bytes:
+    """Text at once: tens of thousands of dictionaries would keep the garbage collector busy for as long as the work takes."""
+    return orjson.dumps(
+        {
+            "payload": payload_id,
+            "key": key.hex(),
+            "delivery_id": event.delivery_id,
+            "attempt_id": event.attempt_id,
+            "type": event.type,
+            "at": event.at,
+            "detail": event.detail,
+            "url": event.url,
+            "acts": acts,
+        }
+    )
 
 
 def _evidence(tx: Transaction, proofs: list[dict[str, Any]]) -> list[int]:
@@ -134,13 +144,13 @@ def _evidence(tx: Transaction, proofs: list[dict[str, Any]]) -> list[int]:
     return [row.issue_id for row in rows if row.state == "unknown" and accept_late(tx, row.id, "an event proved it")]
 
 
-def _act(tx: Transaction, events: Mapping[bytes, Event]) -> None:
+def _act(tx: Transaction, events: Sequence[Event]) -> None:
     """In the order of the readers, whatever the payloads: two workers cannot wait for each other here either."""
     if not events:
         return
-    ids = sorted({event.delivery_id for event in events.values()})
+    ids = sorted({event.delivery_id for event in events})
     known = {row.id: _Known(*row[1:]) for row in tx.execute(_KNOWN, ids=ids).all()}
-    due = [(known[event.delivery_id], event) for event in events.values()]
+    due = [(known[event.delivery_id], event) for event in events]
     for delivery, event in sorted(due, key=lambda one: (one[0].email_key, one[1].delivery_id, one[1].at)):
         # Whatever the provider's clock says, it happened after the copy was claimed.
         at = max(event.at, delivery.claimed_at or event.at)
