@@ -51,8 +51,8 @@ class Event(NamedTuple):
     leaves: bool = False
 
     @property
-    def key(self) -> bytes:
-        """16 bytes that are the same for every redelivery. SendGrid's own event ids are not."""
+    def key(self) -> int:
+        """A number of 64 bits, unique within the delivery, and the same for every redelivery. SendGrid's own event ids are not."""
         parts = (
             str(self.delivery_id),
             self.type,
@@ -62,7 +62,7 @@ class Event(NamedTuple):
             self.url_index,
             self.attempt_number,
         )
-        return hashlib.sha256("\x1f".join(parts).encode()).digest()[:16]
+        return int.from_bytes(hashlib.sha256("\x1f".join(parts).encode()).digest()[:8], signed=True)
 
 
 @dataclass(frozen=True)

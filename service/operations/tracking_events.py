@@ -25,19 +25,19 @@ _OBSERVATIONS = ", ".join(f"'{kind.value}'" for kind in EventType if kind.is_obs
 # One statement a set: a round trip, a plan and a snapshot for thousands of events. Only what was in a batch is ours: nobody else can
 # have got a copy. An objection holds for copies sent before it, too; such an event is still evidence of its attempt. Facts come of
 # fresh events alone: those of the others were written with them. `least` ignores nulls: the earliest time of each kind wins, in
-# whatever order the events came. Keys go in in their order, and rows are locked in the order of their ids first, so that two workers
+# whatever order the events came. They go in in one order, and rows are locked in the order of their ids first, so that two workers
 # with events about the same readers cannot wait for each other.
 _TAKE = f"""
     WITH told AS MATERIALIZED (
-        SELECT x.payload, decode(x.key, 'hex') AS key, x.delivery_id, x.attempt_id, x.type, x.at, x.detail, x.url, x.acts, d.issue_id, d.batch_id,
-            d.id IS NOT NULL AND (x.type NOT IN ({_OBSERVATIONS})
-                OR EXISTS (SELECT FROM subscriptions n WHERE n.id = d.subscription_id AND n.tracking <> 'objected')) AS is_kept
-        FROM json_to_recordset(CAST(:told AS json)) AS x (payload bigint, key text, delivery_id bigint, attempt_id uuid, type text, at timestamptz,
+        SELECT x.payload, x.key, x.delivery_id, x.attempt_id, x.type, x.at, x.detail, x.url, x.acts, d.issue_id, d.batch_id,
+            d.id IS NOT NULL AND (x.type NOT IN ({_OBSERVATIONS}) OR coalesce(n.tracking <> 'objected', false)) AS is_kept
+        FROM json_to_recordset(CAST(:told AS json)) AS x (payload bigint, key bigint, delivery_id bigint, attempt_id uuid, type text, at timestamptz,
             detail text, url text, acts boolean)
         LEFT JOIN deliveries d ON d.id = x.delivery_id AND d.batch_id IS NOT NULL
+        LEFT JOIN subscriptions n ON n.id = d.subscription_id AND x.type IN ({_OBSERVATIONS})
     ), fresh AS (
         INSERT INTO events (issue_id, key, delivery_id, attempt_id, type, at, detail, url)
-        SELECT issue_id, key, delivery_id, attempt_id, type, at, detail, url FROM told WHERE is_kept ORDER BY issue_id, key
+        SELECT issue_id, key, delivery_id, attempt_id, type, at, detail, url FROM told WHERE is_kept ORDER BY delivery_id, key
         ON CONFLICT DO NOTHING RETURNING key, delivery_id, type, at
     ), firsts AS (
         SELECT delivery_id AS id, {_FIRSTS} FROM fresh GROUP BY delivery_id
@@ -49,7 +49,7 @@ _TAKE = f"""
         SELECT key, min(payload) AS payload, bool_or(acts) AS acts FROM told JOIN fresh USING (key) GROUP BY key
     )
     SELECT (SELECT json_object_agg(payload, n) FROM (SELECT payload, count(*) AS n FROM once GROUP BY payload) c) AS fresh,
-        (SELECT array_agg(encode(key, 'hex')) FROM once WHERE acts) AS acting,
+        (SELECT array_agg(key) FROM once WHERE acts) AS acting,
         (SELECT array_agg(DISTINCT delivery_id) FROM told WHERE issue_id IS NULL) AS strangers,
         (SELECT json_agg(p) FROM (SELECT DISTINCT attempt_id, batch_id FROM told WHERE attempt_id IS NOT NULL AND issue_id IS NOT NULL) p) AS proofs
 """
@@ -91,9 +91,9 @@ class _Known(NamedTuple):
 
 def take_events(tx: Transaction, told: Mapping[int, Iterable[Event]]) -> Taken:
     """Record what the payloads, by their ids, tell: each event once, however often it is in them. Only a fresh one acts."""
-    seen: set[tuple[bytes, uuid.UUID | None]] = set()
+    seen: set[tuple[int, uuid.UUID | None]] = set()
     rows: list[bytes] = []
-    acting: dict[str, Event] = {}
+    acting: dict[int, Event] = {}
     for payload_id in sorted(told):
         for event in told[payload_id]:
             # The same of another attempt is no other event, but it proves that attempt.
@@ -103,7 +103,7 @@ def take_events(tx: Transaction, told: Mapping[int, Iterable[Event]]) -> Taken:
             seen.add(known_by)
             acts = event.leaves or event.consequence is not None
             if acts:
-                acting.setdefault(event.key.hex(), event)
+                acting.setdefault(known_by[0], event)
             rows.append(_row(payload_id, known_by[0], event, acts=acts))
     if not rows:
         return Taken({}, {}, [])
@@ -115,12 +115,12 @@ def take_events(tx: Transaction, told: Mapping[int, Iterable[Event]]) -> Taken:
     return Taken({int(n): fresh for n, fresh in (found.fresh or {}).items()}, strays, resolved)
 
 
-def _row(payload_id: int, key: bytes, event: Event, *, acts: bool) -> bytes:
+def _row(payload_id: int, key: int, event: Event, *, acts: bool) -> bytes:
     """Text at once: tens of thousands of dictionaries would keep the garbage collector busy for as long as the work takes."""
     return orjson.dumps(
         {
             "payload": payload_id,
-            "key": key.hex(),
+            "key": key,
             "delivery_id": event.delivery_id,
             "attempt_id": event.attempt_id,
             "type": event.type,
