@@ -14,7 +14,7 @@ from service.db import Transaction
 from service.domain.events import Event, EventType
 from service.operations.auditing import audit
 from service.operations.recording import accept_late
-from service.operations.suppressing import suppress, withdraw
+from service.operations.suppressing import Due, suppress_all, withdraw
 
 log = structlog.get_logger(__name__)
 
@@ -88,6 +88,10 @@ class _Known(NamedTuple):
     subscription_id: int | None
     claimed_at: datetime | None
 
+    def moment_of(self, event: Event) -> datetime:
+        """Whatever the provider's clock says, it happened after the copy was claimed."""
+        return max(event.at, self.claimed_at or event.at)
+
 
 def take_events(tx: Transaction, told: Mapping[int, Iterable[Event]]) -> Taken:
     """Record what the payloads, by their ids, tell: each event once, however often it is in them. Only a fresh one acts."""
@@ -150,12 +154,19 @@ def _act(tx: Transaction, events: Sequence[Event]) -> None:
         return
     ids = sorted({event.delivery_id for event in events})
     known = {row.id: _Known(*row[1:]) for row in tx.execute(_KNOWN, ids=ids).all()}
-    due = [(known[event.delivery_id], event) for event in events]
-    for delivery, event in sorted(due, key=lambda one: (one[0].email_key, one[1].delivery_id, one[1].at)):
-        # Whatever the provider's clock says, it happened after the copy was claimed.
-        at = max(event.at, delivery.claimed_at or event.at)
-        if event.consequence is not None:
-            suppress(tx, delivery.email_key, kind=event.consequence.value, source=f"event: {event.type}", at=at)
+    due = sorted(
+        ((known[event.delivery_id], event) for event in events), key=lambda one: (one[0].email_key, one[1].delivery_id)
+    )
+    suppress_all(
+        tx,
+        [
+            Due(delivery.email_key, event.consequence.value, f"event: {event.type}", delivery.moment_of(event))
+            for delivery, event in due
+            if event.consequence is not None
+        ],
+    )
+    for delivery, event in due:
         if event.leaves and delivery.subscription_id is not None:
             evidence = {"issue": delivery.issue_id, "delivery": event.delivery_id}
+            at = delivery.moment_of(event)
             withdraw(tx, delivery.subscription_id, method=f"event-{event.type}", at=at, details=evidence)
