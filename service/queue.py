@@ -19,7 +19,7 @@ PREPARE_ISSUE: Final = "sending.prepare_issue"
 SEND_BATCH: Final = "sending.send_batch"
 SEND_SEEDS: Final = "sending.send_seeds"
 SWEEP_SENDING: Final = "sending.sweep"
-INGEST_PAYLOAD: Final = "tracking.ingest_payload"
+INGEST_PAYLOADS: Final = "tracking.ingest_payloads"
 SWEEP_TRACKING: Final = "tracking.sweep"
 CHECK_LEDGERS: Final = "duties.check_ledgers"
 KEEP_PARTITIONS: Final = "duties.keep_partitions"
@@ -43,7 +43,7 @@ ROUTES: Final = {
     SEND_BATCH: "sending",
     SEND_SEEDS: "default",
     SWEEP_SENDING: "default",
-    INGEST_PAYLOAD: "tracking",
+    INGEST_PAYLOADS: "tracking",
     SWEEP_TRACKING: "default",
     CHECK_LEDGERS: "default",
     KEEP_PARTITIONS: "default",
@@ -63,6 +63,9 @@ ROUTES: Final = {
     HEARTBEAT_MAIL: "mail",
 }
 QUEUES: Final = ("mail", "sending", "tracking", "default")
+ONE_IS_ENOUGH: Final = frozenset({INGEST_PAYLOADS})
+"""Tasks that take up whatever waits, each alone in its queue. One that still waits there will see what was committed before it is begun:
+another would find nothing to do, and a flood would ring as often as it posts."""
 
 PUBLISHING: Final = 2.0
 """Seconds that a bell may take; it takes under a thousandth."""
@@ -144,6 +147,8 @@ def configure(settings: Settings) -> None:
         if time.monotonic() < silent_until:
             raise redis.TimeoutError("Redis did not answer just now")
         try:
+            if name in ONE_IS_ENOUGH and client.llen(key_of(ROUTES[name])):
+                return
             client.lpush(key_of(ROUTES[name]), json.dumps(_bell(app, name, arguments)))
         except redis.TimeoutError:
             silent_until = time.monotonic() + SILENT

@@ -1,6 +1,7 @@
 """The Celery application that workers and beat run: wired with the environment's settings when a process starts."""
 
 import atexit
+import gc
 import os
 import socket
 import time
@@ -134,3 +135,4 @@ def _forget_task(**_: Any) -> None:
 @signals.worker_process_init.connect
 def _after_fork(**_: Any) -> None:
     db.after_fork()
+    gc.freeze()  # what was loaded before the fork stays: to look it through for garbage takes time, and memory that was shared

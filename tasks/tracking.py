@@ -1,13 +1,13 @@
-"""Tracking, one payload a task."""
+"""Tracking: one task takes in whatever waits."""
 
 from service import queue
 from service.operations import sweeping, tracking
 from tasks.app import app
 
 
-@app.task(name=queue.INGEST_PAYLOAD)
-def ingest_payload(payload_id: int) -> None:
-    tracking.ingest_in_turn(payload_id)
+@app.task(name=queue.INGEST_PAYLOADS)
+def ingest_payloads() -> None:
+    tracking.ingest()
 
 
 @app.task(name=queue.SWEEP_TRACKING)

@@ -177,7 +177,7 @@ def _tasks(chosen: Settings) -> dict[str, Callable[..., Any]]:
         queue.PREPARE_ISSUE: preparing.prepare,
         queue.SEND_BATCH: sending.send_batch,
         queue.SEND_SEEDS: seeding.send,
-        queue.INGEST_PAYLOAD: tracking.ingest,
+        queue.INGEST_PAYLOADS: tracking.ingest,
         queue.WATCH: watching.watch,
         queue.LOOK_UP_UNKNOWN: looking_up.look_up,
         queue.LOOK_AT_UPLOAD: uploading.work,

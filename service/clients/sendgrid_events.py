@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -147,7 +148,7 @@ def _event(entry: Mapping[str, Any], kind: EventType) -> Event | None:
         url_index=_text(offset.get("index") if isinstance(offset, dict) else offset, 20) or "",
         attempt_number=_text(entry.get("attempt"), 20) or "",
         consequence=_consequence(entry, kind),
-        leaves=kind in (EventType.UNSUBSCRIBED, EventType.COMPLAINED),
+        leaves=kind is EventType.UNSUBSCRIBED or kind is EventType.COMPLAINED,
     )
 
 
@@ -199,8 +200,13 @@ def _moment(value: object) -> datetime | None:
 
 
 def _uuid(value: object) -> uuid.UUID | None:
+    return _uuid_of(value) if isinstance(value, str) and len(value) <= 50 else None
+
+
+@lru_cache(maxsize=1000)  # a thousand copies share an attempt
+def _uuid_of(value: str) -> uuid.UUID | None:
     try:
-        return uuid.UUID(value) if isinstance(value, str) else None
+        return uuid.UUID(value)
     except ValueError:
         return None
 

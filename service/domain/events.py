@@ -5,6 +5,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class EventType(StrEnum):
@@ -35,8 +36,7 @@ class Consequence(StrEnum):
     PROVIDER = "provider"
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(NamedTuple):
     """One thing that happened to one delivery. `consequence`: suppress the address for this; `leaves`: end the subscription."""
 
     type: EventType
@@ -51,8 +51,8 @@ class Event:
     leaves: bool = False
 
     @property
-    def key(self) -> bytes:
-        """16 bytes that are the same for every redelivery. SendGrid's own event ids are not."""
+    def key(self) -> int:
+        """A number of 64 bits, unique within the delivery, and the same for every redelivery. SendGrid's own event ids are not."""
         parts = (
             str(self.delivery_id),
             self.type,
@@ -62,7 +62,7 @@ class Event:
             self.url_index,
             self.attempt_number,
         )
-        return hashlib.sha256("\x1f".join(parts).encode()).digest()[:16]
+        return int.from_bytes(hashlib.sha256("\x1f".join(parts).encode()).digest()[:8], signed=True)
 
 
 @dataclass(frozen=True)

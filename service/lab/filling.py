@@ -61,7 +61,7 @@ _DELIVERIES = """
 """
 _EVENTS = """
     INSERT INTO events (issue_id, key, delivery_id, type, at, url)
-    SELECT d.issue_id, int8send(d.id) || convert_to(k.type, 'UTF8'), d.id, k.type, k.at, CASE WHEN k.type = 'clicked' THEN 'https://www.example.com/more' END
+    SELECT d.issue_id, hashtextextended(k.type, d.id), d.id, k.type, k.at, CASE WHEN k.type = 'clicked' THEN 'https://www.example.com/more' END
     FROM deliveries d CROSS JOIN LATERAL (VALUES ('delivered', d.delivered_at), ('opened', d.opened_at), ('clicked', d.clicked_at)) k (type, at)
     WHERE d.issue_id = %(issue)s AND k.at IS NOT NULL
 """

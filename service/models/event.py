@@ -3,7 +3,18 @@
 import uuid
 from datetime import date, datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, Date, DateTime, Index, LargeBinary, Sequence, func, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Date,
+    DateTime,
+    Index,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    Sequence,
+    func,
+    text,
+)
 from sqlalchemy.dialects.postgresql import UUID
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -41,11 +52,14 @@ class Event(Base):
     One partition an issue, so that old issues do not slow the present one."""
 
     __tablename__ = "events"
-    # By delivery, for erasing a reader: without it every event of every issue would have to be looked at.
-    __table_args__ = (Index(None, "delivery_id"), {"postgresql_partition_by": "LIST (issue_id)"})
+    # By delivery first: for erasing a reader, and because the events of one set then lie together in it. Keys alone are random.
+    __table_args__ = (
+        PrimaryKeyConstraint("delivery_id", "key", "issue_id"),
+        {"postgresql_partition_by": "LIST (issue_id)"},
+    )
 
-    issue_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    key: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    issue_id: Mapped[int] = mapped_column(BigInteger)
+    key: Mapped[int] = mapped_column(BigInteger)
     delivery_id: Mapped[int] = mapped_column(BigInteger)
     attempt_id: Mapped[uuid.UUID | None] = mapped_column(UUID(as_uuid=True))
     type: Mapped[str]

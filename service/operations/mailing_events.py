@@ -1,7 +1,8 @@
 """What SendGrid tells of the service's own mails: that it took them, that they arrived or came back, and whom not to write to
 again. Acts only on mails that were handed over; any order and any repetition come to the same."""
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from service.db import Transaction
@@ -25,10 +26,11 @@ _OURS = """
 _CAME_BACK = (EventType.BOUNCED, EventType.DROPPED)
 
 
-def take_mail_events(tx: Transaction, events: Sequence[MailEvent]) -> int:
-    """Record the events. Returns how many are about no mail of ours, and did nothing."""
+def take_mail_events(tx: Transaction, told: Mapping[int, Sequence[MailEvent]]) -> Counter[int]:
+    """Record what the payloads, by their ids, tell. Returns how many of each are about no mail of ours, and did nothing."""
+    events = [event for some in told.values() for event in some]
     if not events:
-        return 0
+        return Counter()
     ours = {row.id: row for row in tx.execute(_OURS, ids=sorted({event.mail_id for event in events}))}
     known = [event for event in events if event.mail_id in ours]
     tx.execute(
@@ -45,7 +47,7 @@ def take_mail_events(tx: Transaction, events: Sequence[MailEvent]) -> int:
             suppress(tx, bytes(mail.email_key), kind=event.consequence.value, source=f"event: {event.type}", at=at)
         if event.type in (EventType.COMPLAINED, EventType.UNSUBSCRIBED) and mail.subscription_id is not None:
             withdraw(tx, mail.subscription_id, method=f"event-{event.type}", at=at, details={"mail": event.mail_id})
-    return len(events) - len(known)
+    return Counter(n for n, some in told.items() for event in some if event.mail_id not in ours)
 
 
 def _first(events: Iterable[MailEvent], mail_id: int, kinds: Sequence[EventType]) -> datetime | None:

@@ -1,9 +1,9 @@
 """Ends subscriptions and suppresses addresses. Lifts nothing but the reader's own leaving of everything, when they come back;
 any other lifting is a person's decision."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from service.db import Transaction, transaction
 from service.domain.addresses import AddressError, normalise
@@ -21,22 +21,37 @@ _NEEDS_REQUEST = (
 )
 
 
+class Due(NamedTuple):
+    """A suppression to put in force: for whom, and why; `at`: when that happened."""
+
+    email_key: bytes
+    kind: str
+    source: str
+    at: datetime | None = None
+
+
 def suppress(tx: Transaction, email_key: bytes, *, kind: str, source: str, at: datetime | None = None) -> bool:
     """Put a suppression in force, once. Nothing happens when one of this kind was lifted after the moment `at`."""
-    return (
-        tx.execute(
-            """INSERT INTO suppressions (email_key, kind, source)
-               SELECT :key, :kind, :source WHERE NOT EXISTS (
-                   SELECT FROM suppressions WHERE email_key = :key AND kind = :kind AND lifted_at > CAST(:at AS timestamptz)
-               )
-               ON CONFLICT (email_key, kind) WHERE lifted_at IS NULL DO NOTHING""",
-            key=email_key,
-            kind=kind,
-            source=source,
-            at=at,
-        ).rowcount
-        == 1
-    )
+    return suppress_all(tx, [Due(email_key, kind, source, at)]) == 1
+
+
+def suppress_all(tx: Transaction, due: Sequence[Due]) -> int:
+    """Put each in force as `suppress` does, in one order, so that two who do it at once cannot wait for each other. Returns how many
+    are new."""
+    if not due:
+        return 0
+    return tx.execute(
+        """INSERT INTO suppressions (email_key, kind, source)
+           SELECT email_key, kind, source
+           FROM unnest(CAST(:keys AS bytea[]), CAST(:kinds AS text[]), CAST(:sources AS text[]), CAST(:moments AS timestamptz[])) AS x (email_key, kind, source, at)
+           WHERE NOT EXISTS (SELECT FROM suppressions s WHERE s.email_key = x.email_key AND s.kind = x.kind AND s.lifted_at > x.at)
+           ORDER BY email_key, kind, at
+           ON CONFLICT (email_key, kind) WHERE lifted_at IS NULL DO NOTHING""",
+        keys=[one.email_key for one in due],
+        kinds=[one.kind for one in due],
+        sources=[one.source for one in due],
+        moments=[one.at for one in due],
+    ).rowcount
 
 
 def lift_leaving(tx: Transaction, email_key: bytes, *, because: str) -> None:

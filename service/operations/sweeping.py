@@ -105,12 +105,9 @@ def sweep_tracking() -> None:
 
 def _sweep_tracking() -> None:
     with transaction() as tx:
-        due = tx.execute(
-            """UPDATE payloads SET rung_at = clock_timestamp() WHERE (id, received_on) IN (
-                   SELECT id, received_on FROM payloads WHERE state = 'pending' AND (rung_at IS NULL OR rung_at NOT BETWEEN clock_timestamp() - CAST(:again AS interval) AND clock_timestamp())
-                   ORDER BY id LIMIT 200 FOR UPDATE SKIP LOCKED
-               ) RETURNING id""",
+        if tx.execute(
+            """SELECT EXISTS (SELECT FROM payloads WHERE state = 'pending'
+                   AND (rung_at IS NULL OR rung_at NOT BETWEEN clock_timestamp() - CAST(:again AS interval) AND clock_timestamp()))""",
             again=RING_AGAIN,
-        ).scalars()
-        for payload_id in sorted(due):
-            tx.enqueue(queue.INGEST_PAYLOAD, payload_id)
+        ).scalar_one():
+            tx.enqueue(queue.INGEST_PAYLOADS)

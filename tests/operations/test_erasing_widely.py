@@ -29,7 +29,7 @@ TRACES = (
            SELECT id, 'readers.csv', 'hash', 'by letter', '{}' FROM newsletters RETURNING id)
        INSERT INTO imported_rows (import_id, subscriber_id) SELECT file.id, s.id FROM file, subscribers s""",
     """INSERT INTO events (issue_id, key, delivery_id, type, at, url)
-       SELECT issue_id, 'key', id, 'clicked', now(), 'https://www.example.com/?for=canarymei' FROM deliveries""",
+       SELECT issue_id, 1, id, 'clicked', now(), 'https://www.example.com/?for=canarymei' FROM deliveries""",
 )
 """A row in every table that knows readers."""
 GONE = {

@@ -37,7 +37,7 @@ def test_events_of_the_sandbox_about_a_confirmation_are_no_strays(
     a_mail(bells)
     work(bells)
     sandbox.wait_until_told()
-    drain(only=queue.INGEST_PAYLOAD)
+    drain(only=queue.INGEST_PAYLOADS)
     assert strays(sql) == 0
     assert sql("SELECT state, delivered_at IS NOT NULL, bounced_at FROM mails") == [("sent", True, None)]
 
@@ -62,7 +62,7 @@ def test_events_about_mails_to_the_team_to_seeds_and_about_tests_are_no_strays(
     for address in ("ada", "seed", "test"):
         assert len(sandbox.messages(f"{address}@team.example")) == 1
     sandbox.wait_until_told()
-    drain(only=queue.INGEST_PAYLOAD)
+    drain(only=queue.INGEST_PAYLOADS)
     assert sql("SELECT sum(events) >= 8, sum(strays) FROM payloads WHERE state = 'ingested'") == [(True, 0)]
 
 

@@ -46,6 +46,19 @@ def test_bells_of_one_queue_are_heard_in_the_order_in_which_they_were_rung(broke
     assert [arguments for _, arguments in heard(broker, "mail")] == [[0], [1], [2], [3], [4]]
 
 
+def test_one_bell_that_waits_is_enough_for_what_takes_up_everything(broker: Connection) -> None:
+    for _ in range(3):
+        assert queue.publish(queue.INGEST_PAYLOADS)
+    assert heard(broker, "tracking") == [(queue.INGEST_PAYLOADS, [])]
+    assert queue.publish(queue.INGEST_PAYLOADS), "whoever heard the last may have looked before"
+    assert heard(broker, "tracking") == [(queue.INGEST_PAYLOADS, [])]
+
+
+def test_what_takes_up_everything_is_alone_in_its_queue() -> None:
+    for name in queue.ONE_IS_ENOUGH:
+        assert [other for other, where in queue.ROUTES.items() if where == queue.ROUTES[name]] == [name]
+
+
 def test_the_first_bell_after_redis_closed_its_connections_is_rung(broker: Connection, database: Settings) -> None:
     assert queue.publish(queue.SEND_MAIL, 1)
     with redis.Redis.from_url(database.redis_url) as client:

@@ -1,6 +1,8 @@
 """The migrations make what the models say, go up and down, and refuse what no state allows."""
 
+import hashlib
 import itertools
+from datetime import UTC, datetime
 
 import psycopg
 import pytest
@@ -8,6 +10,7 @@ from sqlalchemy import create_engine, make_url, text
 
 from service import db
 from service.domain import states
+from service.domain.events import Event, EventType
 from service.migrations import runner
 from service.settings import Settings
 from tests.operations.test_roles import KEPT
@@ -38,6 +41,23 @@ def test_migrations_go_up_down_and_up_again_and_leave_nothing(scratch) -> None: 
     assert left == []
     runner.upgrade(scratch)
     assert runner.is_current(scratch)
+
+
+def test_an_event_of_before_its_key_was_shortened_is_known_when_it_is_told_again(scratch) -> None:  # type: ignore[no-untyped-def]
+    told = Event(EventType.CLICKED, 7, None, datetime(2026, 11, 1, tzinfo=UTC), url="https://www.example.com/")
+    parts = (str(told.delivery_id), told.type, "", str(int(told.at.timestamp())), told.url, "", "")
+    key = hashlib.sha256("\x1f".join(str(part) for part in parts).encode()).digest()[:16]
+    runner.upgrade(scratch)
+    runner.downgrade(scratch, "0027-1")
+    with scratch.begin() as connection:
+        connection.execute(text("SELECT make_event_partition(1)"))
+        connection.execute(
+            text("INSERT INTO events (issue_id, key, delivery_id, type, at) VALUES (1, :key, 7, 'clicked', now())"),
+            {"key": key},
+        )
+    runner.upgrade(scratch)
+    with scratch.connect() as connection:
+        assert connection.execute(text("SELECT key FROM events")).scalars().all() == [told.key]
 
 
 def test_models_match_migrations(scratch) -> None:  # type: ignore[no-untyped-def]

@@ -40,7 +40,7 @@ def deliver(database: Settings, drain: Drain) -> Deliver:
         stamp = str(NOW)
         signature = base64.b64encode(private.sign(stamp.encode() + body, ec.ECDSA(hashes.SHA256()))).decode()
         tracking.receive(body, signature, stamp)
-        drain(only=queue.INGEST_PAYLOAD)
+        drain(only=queue.INGEST_PAYLOADS)
 
     return hand_in
 

@@ -105,7 +105,7 @@ def a_row_everywhere(sql: Sql, newsletter: int) -> None:
     )
     sql("SELECT make_event_partition(%s)", issue)
     sql(
-        "INSERT INTO events (issue_id, key, delivery_id, type, at, detail, url) SELECT issue_id, 'k', id, 'opened', now(), 'x', 'x' FROM deliveries"
+        "INSERT INTO events (issue_id, key, delivery_id, type, at, detail, url) SELECT issue_id, 1, id, 'opened', now(), 'x', 'x' FROM deliveries"
     )
     sql("INSERT INTO consent_wordings (sha256, wording) VALUES (sha256('canary wording'), 'canary wording')")
     sql(

@@ -8,7 +8,7 @@ from typing import Any
 from service.clients import sendgrid
 from service.db import Transaction
 from service.domain.outcomes import Answer, Verdict
-from service.operations import recording, resending, sending, tracking
+from service.operations import recording, resending, sending, tracking_events
 from service.operations.requests import build
 
 
@@ -67,7 +67,7 @@ def does_not_wait() -> None:
 
 def takes_every_event_for_new() -> None:
     """Webhook events are not told apart."""
-    tracking._INSERT = _replaced(tracking._INSERT, "ON CONFLICT DO NOTHING RETURNING key", "RETURNING key")
+    tracking_events._TAKE = _replaced(tracking_events._TAKE, "ON CONFLICT DO NOTHING RETURNING key", "RETURNING key")
 
 
 GUARDS: dict[str, Callable[[], None]] = {

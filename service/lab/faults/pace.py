@@ -7,7 +7,7 @@ from typing import Any
 
 from service import queue, settings, supervisor
 from service.domain import duties
-from service.operations import bells, breakers, mailing_sweep, preparing, resending, sending, sweeping
+from service.operations import bells, breakers, mailing_sweep, preparing, resending, sending, sweeping, tracking
 from service.settings import Settings
 
 WAITS = (
@@ -20,6 +20,7 @@ WAITS = (
     (bells, "RING_AGAIN"),
     (sweeping, "RING_AGAIN"),
     (sweeping, "REVIEW_AFTER"),
+    (tracking, "RING_AGAIN"),
     (mailing_sweep, "RING_AGAIN"),
     (resending, "QUIET"),
     (resending, "FRESH"),

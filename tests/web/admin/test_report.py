@@ -41,7 +41,7 @@ def issue(newsletter: int, sql: Sql, drain: Drain, sandbox: Sandbox) -> int:
         (6, "opened_by_machine", None),
     ):
         sql(
-            "INSERT INTO events (issue_id, key, delivery_id, type, at, url) SELECT issue_id, sha256(gen_random_uuid()::text::bytea), id, %s, date_trunc('hour', now()) + make_interval(hours => %s), %s FROM deliveries",
+            "INSERT INTO events (issue_id, key, delivery_id, type, at, url) SELECT issue_id, hashtextextended(gen_random_uuid()::text, 0), id, %s, date_trunc('hour', now()) + make_interval(hours => %s), %s FROM deliveries",
             kind,
             hours,
             url,

@@ -383,7 +383,7 @@ def test_a_correction_goes_to_exactly_those_who_got_it_or_followed_the_link(
     assert send_room.expected(corrected(issue, "got", sql), actor="test").readers == 3
     (delivery,) = sql("SELECT id FROM deliveries WHERE issue_id = %s ORDER BY id LIMIT 1", issue)[0]
     sql(
-        "INSERT INTO events (issue_id, key, delivery_id, type, at, url) VALUES (%s, 'k', %s, 'clicked', now(), 'https://wrong.example/')",
+        "INSERT INTO events (issue_id, key, delivery_id, type, at, url) VALUES (%s, 1, %s, 'clicked', now(), 'https://wrong.example/')",
         issue,
         delivery,
     )
