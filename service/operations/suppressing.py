@@ -1,7 +1,7 @@
 """Ends subscriptions and suppresses addresses. Lifts nothing but the reader's own leaving of everything, when they come back;
 any other lifting is a person's decision."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -49,6 +49,18 @@ def lift_leaving(tx: Transaction, email_key: bytes, *, because: str) -> None:
     )
 
 
+def lock_readers(tx: Transaction, subscription_ids: Iterable[int]) -> None:
+    """Make the decisions of these readers wait for each other. Whoever decides something takes this lock before the subscription's,
+    and that of several readers at once, by their ids: so nobody waits in a circle, not even with an import of all of them."""
+    if ids := list(subscription_ids):
+        tx.execute(
+            """SELECT count(*) FROM (
+                   SELECT FROM subscribers WHERE id IN (SELECT subscriber_id FROM subscriptions WHERE id = ANY(:ids)) ORDER BY id FOR NO KEY UPDATE
+               ) locked""",
+            ids=ids,
+        )
+
+
 def withdraw(
     tx: Transaction,
     subscription_id: int,
@@ -59,6 +71,7 @@ def withdraw(
 ) -> bool:
     """End a subscription and write the consent record of it, with what `details` says of where that came from. False when it
     had ended, or was begun again after `at`."""
+    lock_readers(tx, [subscription_id])
     row = tx.execute(
         """UPDATE subscriptions n SET state = 'unsubscribed', changed_at = clock_timestamp() FROM subscribers s
            WHERE n.id = :id AND s.id = n.subscriber_id AND n.state <> 'unsubscribed'

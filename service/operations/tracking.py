@@ -21,7 +21,7 @@ from service.operations.auditing import audit
 from service.operations.bells import close_if_done
 from service.operations.mailing_events import take_mail_events
 from service.operations.recording import accept_late
-from service.operations.suppressing import suppress, withdraw
+from service.operations.suppressing import lock_readers, suppress, withdraw
 from service.settings import current
 
 log = structlog.get_logger(__name__)
@@ -163,6 +163,8 @@ def _take(tx: Transaction, body: bytes) -> tuple[list[int], Counter[str]]:
     counts["fresh"] = len(fresh)
     _write_facts(tx, kept.values(), known)
     resolved = _evidence(tx, events.values(), known)
+    left = (known[events[key].delivery_id].subscription_id for key in fresh if events[key].leaves)
+    lock_readers(tx, (one for one in left if one is not None))
     for key in sorted(fresh):
         _act(tx, events[key], known[events[key].delivery_id])
     return resolved, counts
