@@ -29,7 +29,7 @@ _READERS = """
             WHEN k.agrees THEN 'agreed'
             ELSE 'unasked'
         END AS tracking,
-        s.id IS NOT NULL AND {hidden} AS is_shared,
+        s.id IS NOT NULL AND {hidden} AS is_shared, s.id IS NOT NULL AS is_known,
         n.id IS NULL OR n.state = 'pending' OR (k.objects_line IS NOT NULL AND n.tracking <> 'objected')
             OR (k.agrees AND n.tracking = 'unasked') AS is_touched
     FROM (
@@ -58,13 +58,14 @@ _SUBSCRIBERS = """
     ON CONFLICT DO NOTHING
 """
 _UNKNOWN = "SELECT count(*) FROM readers WHERE outcome = 'taken' AND subscriber_id IS NULL"
-# Somebody signed up at this very moment. Our own are locked with them, which only costs time.
+# Somebody signed up at this very moment. Our own are locked and looked at with them, which only costs time.
 _LOCK_NEW_READERS = """
     SELECT count(*) FROM (
         SELECT FROM subscribers s WHERE s.email_key IN (SELECT email_key FROM readers WHERE outcome = 'taken' AND subscriber_id IS NULL)
         ORDER BY s.id FOR NO KEY UPDATE
     ) locked
 """
+_KNOW_NEW_READERS = "UPDATE readers SET is_known = true WHERE outcome = 'taken' AND subscriber_id IS NULL"
 _FIND_SUBSCRIBERS = """
     UPDATE readers r SET subscriber_id = s.id FROM subscribers s
     WHERE r.outcome = 'taken' AND r.subscriber_id IS NULL AND s.email_key = r.email_key
@@ -90,7 +91,7 @@ _SUBSCRIPTIONS = """
 _TRACKING = """
     WITH answered AS (
         UPDATE subscriptions n SET tracking = r.tracking FROM readers r
-        WHERE n.newsletter_id = :newsletter AND n.subscriber_id = r.subscriber_id AND r.is_touched AND (
+        WHERE n.newsletter_id = :newsletter AND n.subscriber_id = r.subscriber_id AND r.is_known AND r.is_touched AND (
             (r.objects_line IS NOT NULL AND n.tracking <> 'objected')
             OR (r.tracking = 'agreed' AND n.tracking = 'unasked' AND n.state = 'active' AND r.outcome = 'taken')
         )
@@ -102,7 +103,7 @@ _DETAILS = """
     WITH wanted AS (
         SELECT s.id, s.address AS old_address, s.first_name AS old_first_name, s.last_name AS old_last_name, s.language AS old_language,
             s.attributes AS old_attributes, {address} AS address, {first_name} AS first_name, {last_name} AS last_name, {language} AS language, {attributes} AS attributes
-        FROM readers r JOIN subscribers s ON s.id = r.subscriber_id WHERE r.outcome = 'taken'
+        FROM readers r JOIN subscribers s ON s.id = r.subscriber_id WHERE r.is_known AND r.outcome = 'taken'
     ), changed AS (
         UPDATE subscribers s SET address = w.address, first_name = w.first_name, last_name = w.last_name, language = w.language, attributes = w.attributes
         FROM wanted w WHERE s.id = w.id
@@ -193,6 +194,7 @@ def _make_subscribers(tx: Transaction) -> None:
     unknown = tx.execute(_UNKNOWN).scalar_one()
     if tx.execute(_SUBSCRIBERS).rowcount < unknown:
         tx.execute(_LOCK_NEW_READERS)
+        tx.execute(_KNOW_NEW_READERS)
     tx.execute(_FIND_SUBSCRIBERS)
     lost = tx.execute(_UNKNOWN).scalar_one()
     if lost:

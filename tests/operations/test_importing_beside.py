@@ -141,10 +141,11 @@ def test_a_reader_who_signs_up_at_this_moment_is_found(beside: Beside, sql: Sql)
             key=email_key(addresses[1]),
             newsletter=beside.newsletter,
         )
-        beside.begin(lambda: beside.take(addresses))
+        beside.begin(lambda: beside.take(addresses, tracking="no"))
     beside.end()
     assert (beside.reports[0].added, beside.reports[0].updated) == (2, 1)
-    assert sql("SELECT count(*) FROM subscribers") == [(3,)]
+    assert sql("SELECT state, tracking, count(*) FROM subscriptions GROUP BY 1, 2") == [("active", "objected", 3)]
+    assert sql("SELECT count(*), max(number) FROM consent_records WHERE purpose = 'tracking'") == [(3, 2)]
     assert verify().findings == []
 
 
