@@ -1,6 +1,7 @@
-"""Acts of many readers recorded at once: the same chain, the same locks and the same limits as one by one."""
+"""Acts of many readers recorded at once: the same chain and the same limits as one by one."""
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,10 @@ from tests.operations.test_roles import as_service
 Sql = Callable[..., list[Any]]
 __all__ = ["as_service"]
 
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+LOCK = (
+    "SELECT count(*) FROM (SELECT FROM subscribers WHERE email_key = ANY(:keys) ORDER BY id FOR NO KEY UPDATE) locked"
+)
 RECORD = """
     SELECT record_acts(:newsletter, NULL, 'import', CAST(:keys AS bytea[]), CAST(:purposes AS text[]), CAST(:actions AS text[]),
         CAST(:wordings AS bytea[]), CAST(:facts AS jsonb[]))
@@ -35,6 +40,7 @@ def _record(newsletter: int, keys: list[bytes], **parts: list[Any]) -> None:
         "facts": [f'{{"line": {n}}}' for n in range(number)],
     }
     with transaction() as tx:
+        tx.execute(LOCK, keys=keys)
         tx.execute(RECORD, newsletter=newsletter, keys=keys, **(given | parts))
 
 
@@ -108,6 +114,29 @@ def test_acts_of_one_reader_from_two_sides_make_one_chain(newsletter: int, sql: 
     assert errors == []
     assert sql("SELECT count(*) FROM consent_records") == [(already + 4 * 10 * 30,)]
     assert [finding for finding in verify().findings if finding.record_id is not None] == []
+
+
+def test_whoever_takes_no_lock_forks_no_chain(newsletter: int, sql: Sql) -> None:
+    key = b"\x01" * 16
+    errors: list[Exception] = []
+
+    def beside() -> None:
+        try:
+            _record(newsletter, [key])
+        except DBAPIError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=beside)
+    with transaction() as tx:
+        record(tx, "given", email_key=key, newsletter_id=newsletter, purpose="newsletter", method="page")
+        thread.start()
+        until = time.monotonic() + 30
+        while not sql(WAITING)[0][0]:
+            assert time.monotonic() < until
+            time.sleep(0.02)
+    thread.join(60)
+    assert [type(error.orig) for error in errors if isinstance(error, DBAPIError)] == [psycopg.errors.UniqueViolation]
+    assert verify().findings == []
 
 
 @pytest.mark.parametrize(

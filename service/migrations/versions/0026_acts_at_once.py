@@ -8,7 +8,9 @@ from alembic import op
 revision = "0026"
 down_revision = "0025"
 
-# What the trigger does for one record, for all of an array: the same lock, the same chain. The service's role may say through it
+# What the trigger does for one record, for all of an array, but for the lock: whoever calls has locked the readers in a statement
+# before, by their ids. To lock them here, in the order of their keys, would write each page of a large table many times. Without
+# the lock a chain cannot fork either, but who comes second fails at the number, which is unique. The service's role may say through it
 # what it may insert, and no more: neither number nor hashes, and not even the moment.
 # Scans of the whole table are off because a plan made while the table was empty is kept while it grows.
 _RECORD = """
@@ -27,9 +29,6 @@ _RECORD = """
         IF EXISTS (SELECT FROM unnest(facts) f WHERE jsonb_typeof(f) IS DISTINCT FROM 'object' OR f ?| '{network,user_agent}') THEN
             RAISE EXCEPTION 'acts with an origin are recorded one by one' USING ERRCODE = 'invalid_parameter_value';
         END IF;
-        -- By their ids, so that two who take many readers do not wait in a circle. The statements below see what was committed
-        -- while this one waited.
-        PERFORM FROM subscribers WHERE email_key = ANY (keys) ORDER BY id FOR NO KEY UPDATE;
         SELECT max(n) INTO acts_of_one FROM (SELECT count(*) AS n FROM unnest(keys) k GROUP BY k) c;
         -- A reader's second act needs the hash of the first.
         FOR turn IN 1 .. coalesce(acts_of_one, 0) LOOP
