@@ -67,4 +67,4 @@ def read(purpose: Purpose, token: str) -> int | None:
 
 def email_key(normalised: str) -> bytes:
     """16 bytes by which an address is known after its erasure. Source of the key: ADDRESS_KEY, never rotated with the others."""
-    return hmac.new(current().address_key, b"address:" + normalised.encode(), hashlib.sha256).digest()[:16]
+    return hmac.digest(current().address_key, b"address:" + normalised.encode(), "sha256")[:16]

@@ -21,7 +21,7 @@ class ConsentWording(Base):
 class ConsentRecord(Base):
     """One act, never changed: given, confirmed, withdrawn for a purpose (`newsletter`, `tracking`, `export`).
 
-    Insert it plainly, with `details`: a trigger moves these to `consent_details` (`network` and `user_agent` to the part
+    Insert it plainly, with `details`, or call the database's `record_acts` for many: a trigger moves these to `consent_details` (`network` and `user_agent` to the part
     `origin`, the rest to `act`), leaves their salted hashes here, and chains the row to the reader's one before. The chain's
     rule is in domain/consent.py; `details` of a stored row is always empty.
     """
@@ -36,13 +36,14 @@ class ConsentRecord(Base):
 
     id: Mapped[Id]
     email_key: Mapped[Key]
-    newsletter_id: Mapped[int | None] = mapped_column(ForeignKey("newsletters.id"))
+    # What the record refers to is checked by a trigger once a statement: foreign keys would ask once for each of a million rows.
+    newsletter_id: Mapped[int | None] = mapped_column(BigInteger)
     purpose: Mapped[str]
     action: Mapped[str]
     at: Mapped[CreatedAt]
     method: Mapped[str]
-    wording_sha256: Mapped[bytes | None] = mapped_column(ForeignKey("consent_wordings.sha256"))
-    import_id: Mapped[int | None] = mapped_column(ForeignKey("imports.id"))
+    wording_sha256: Mapped[bytes | None] = mapped_column(LargeBinary)
+    import_id: Mapped[int | None] = mapped_column(BigInteger)
     details: Mapped[Document]
     number: Mapped[int]
     previous: Mapped[bytes | None] = mapped_column(LargeBinary)

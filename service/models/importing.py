@@ -29,7 +29,8 @@ class ImportedRow(Base):
 
     __tablename__ = "imported_rows"
 
-    import_id: Mapped[int] = mapped_column(ForeignKey("imports.id", ondelete="CASCADE"), primary_key=True)
+    # Checked by a trigger once a statement: a foreign key would ask once for each of a million rows.
+    import_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     subscriber_id: Mapped[int] = mapped_column(
         ForeignKey("subscribers.id", ondelete="CASCADE"), primary_key=True, index=True
     )
@@ -40,7 +41,8 @@ class ImportChange(Base):
 
     __tablename__ = "import_changes"
 
-    import_id: Mapped[int] = mapped_column(ForeignKey("imports.id", ondelete="CASCADE"), primary_key=True)
+    # Checked by a trigger once a statement: a foreign key would ask once for each of a million rows.
+    import_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     subscriber_id: Mapped[int] = mapped_column(
         ForeignKey("subscribers.id", ondelete="CASCADE"), primary_key=True, index=True
     )

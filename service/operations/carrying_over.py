@@ -12,7 +12,7 @@ import structlog
 from service.clients import postgresql
 from service.db import transaction
 from service.operations.backup_archive import Manifest
-from service.operations.suppressing import suppress, withdraw
+from service.operations.suppressing import lock_readers, suppress, withdraw
 
 log = structlog.get_logger(__name__)
 
@@ -76,6 +76,7 @@ def _end(rows: list[Any]) -> int:
                 ids=[int(row[2]) for row in rows],
             ).scalars()
         )
+        lock_readers(tx, ids)
         return sum(withdraw(tx, subscription_id, method="restore") for subscription_id in ids)
 
 

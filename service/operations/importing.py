@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
@@ -30,6 +31,10 @@ PROGRESS_EVERY = 5000
 MAXIMUM_WORDING = 20_000
 _LOCK = 0x494D504F  # any number that nobody else takes: "IMPO"
 
+_BLOCK = 1000
+_ESCAPED = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+_TABS = 5
+_COLUMNS = "line, email_key, address, normalised_address, first_name, last_name, language, attributes, agrees, objects"
 _STAGING = """
     CREATE TEMPORARY TABLE incoming (
         line integer, address text, normalised_address text, email_key bytea, first_name text, last_name text, language text,
@@ -188,6 +193,17 @@ def _wordings(consent: str, tracking_consent: str | None) -> list[str | None]:
     return [consent.strip(), tracking_consent and tracking_consent.strip()]
 
 
+def _copied(row: Row) -> str:
+    """The row as COPY's text format has it: written out here, it takes a third of the driver's time."""
+    line, address, normalised, key, first_name, last_name, language, attributes, agrees, objects = row
+    typed = "\t".join((address, normalised, first_name, last_name, language, attributes))
+    if "\\" in typed or typed.count("\t") > _TABS or "\n" in typed or "\r" in typed:
+        typed = "\t".join(
+            text.translate(_ESCAPED) for text in (address, normalised, first_name, last_name, language, attributes)
+        )
+    return f"{line}\t\\\\x{key.hex()}\t{typed}\t{'t' if agrees else 'f'}\t{'t' if objects else 'f'}\n"
+
+
 class _Staged:
     """The file's rows on their way into the staging table, and what was wrong with the others."""
 
@@ -205,12 +221,13 @@ class _Staged:
         return self._reader.ignored_yes
 
     def copy(self, tx: Transaction, on_progress: Callable[[int], None] | None) -> None:
-        """COPY is five times as fast as inserts, and holds one row at a time."""
+        """COPY is five times as fast as inserts, and holds a block of rows at a time."""
         tx.execute(_STAGING)
         connection = cast("psycopg.Connection[Any]", tx.connection.connection.driver_connection)
-        with connection.cursor() as cursor, cursor.copy(f"COPY incoming ({', '.join(Row._fields)}) FROM STDIN") as copy:
-            for row in self._rows(on_progress):
-                copy.write_row(row)
+        lines = map(_copied, self._rows(on_progress))
+        with connection.cursor() as cursor, cursor.copy(f"COPY incoming ({_COLUMNS}) FROM STDIN") as copy:
+            while block := "".join(islice(lines, _BLOCK)):
+                copy.write(block)
         tx.execute("ANALYZE incoming")
 
     def _rows(self, on_progress: Callable[[int], None] | None) -> Iterator[Row]:

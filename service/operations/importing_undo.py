@@ -24,6 +24,12 @@ _UNDONE = """
     WHERE c.import_id = :import AND c.what IN ('added', 'activated') AND n.state = 'active' AND NOT {touched} AND NOT {sent}
     FOR UPDATE OF n
 """
+# Before their subscriptions and by their ids, as everybody does.
+_LOCK_READERS = """
+    SELECT count(*) FROM (
+        SELECT FROM subscribers WHERE id IN (SELECT subscriber_id FROM import_changes WHERE import_id = :import) ORDER BY id FOR NO KEY UPDATE
+    ) locked
+"""
 # The import's own act is the reader's last one for this newsletter.
 _TOUCHED = """EXISTS (
     SELECT FROM consent_records r WHERE r.email_key = s.email_key AND r.newsletter_id = n.newsletter_id
@@ -125,6 +131,7 @@ def undo(import_id: int, *, actor: str) -> Undone:
         require(actor, Permission.IMPORT, row.newsletter_id)
         if "undone" in row.counts:
             raise Conflict("This import was taken back already.")
+        tx.execute(_LOCK_READERS, {"import": import_id})
         tx.execute(_UNDONE.format(touched=_TOUCHED, sent=_SENT), {"import": import_id})
         left = tx.execute(_LEFT_ALONE.format(touched=_TOUCHED, sent=_SENT), {"import": import_id}).one()
         tx.execute(_ACTS, {"import": import_id, "method": METHOD})

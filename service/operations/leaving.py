@@ -83,7 +83,6 @@ def leave(token: str, *, method: str, origin: Mapping[str, str] = MappingProxyTy
     """
     subscription_id = subscription_of(token)
     with transaction() as tx:
-        lock_reader_of(tx, subscription_id)
         # Whoever never confirmed has nothing to come back to; a mail provider presses no button afterwards.
         undoable = method == "page" and _state(tx, subscription_id) != "pending"
         fresh = withdraw(tx, subscription_id, method=method, details=origin)

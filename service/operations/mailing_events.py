@@ -7,7 +7,7 @@ from datetime import datetime
 
 from service.db import Transaction
 from service.domain.events import EventType, MailEvent
-from service.operations.suppressing import suppress, withdraw
+from service.operations.suppressing import lock_readers, suppress, withdraw
 
 # Any event proves that SendGrid took it, whatever became of the answer to our POST. One that was refused, or not tried, is
 # proved by nothing.
@@ -24,6 +24,7 @@ _OURS = """
     WHERE m.id = ANY(:ids) AND m.state IN ('sending', 'sent', 'unknown') ORDER BY m.id FOR NO KEY UPDATE OF m
 """
 _CAME_BACK = (EventType.BOUNCED, EventType.DROPPED)
+_LEAVING = (EventType.COMPLAINED, EventType.UNSUBSCRIBED)
 
 
 def take_mail_events(tx: Transaction, told: Mapping[int, Sequence[MailEvent]]) -> Counter[int]:
@@ -39,13 +40,15 @@ def take_mail_events(tx: Transaction, told: Mapping[int, Sequence[MailEvent]]) -
         delivered=[_first(known, mail_id, (EventType.DELIVERED,)) for mail_id in ours],
         bounced=[_first(known, mail_id, _CAME_BACK) for mail_id in ours],
     )
+    left = (ours[event.mail_id].subscription_id for event in known if event.type in _LEAVING)
+    lock_readers(tx, (one for one in left if one is not None))
     for event in sorted(known, key=lambda one: (one.mail_id, one.at)):
         mail = ours[event.mail_id]
         # Whatever the provider's clock says, it happened after the mail was asked for.
         at = max(event.at, mail.created_at)
         if event.consequence is not None:
             suppress(tx, bytes(mail.email_key), kind=event.consequence.value, source=f"event: {event.type}", at=at)
-        if event.type in (EventType.COMPLAINED, EventType.UNSUBSCRIBED) and mail.subscription_id is not None:
+        if event.type in _LEAVING and mail.subscription_id is not None:
             withdraw(tx, mail.subscription_id, method=f"event-{event.type}", at=at, details={"mail": event.mail_id})
     return Counter(n for n, some in told.items() for event in some if event.mail_id not in ours)
 

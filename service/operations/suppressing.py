@@ -1,7 +1,7 @@
 """Ends subscriptions and suppresses addresses. Lifts nothing but the reader's own leaving of everything, when they come back;
 any other lifting is a person's decision."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -64,6 +64,18 @@ def lift_leaving(tx: Transaction, email_key: bytes, *, because: str) -> None:
     )
 
 
+def lock_readers(tx: Transaction, subscription_ids: Iterable[int]) -> None:
+    """Make the decisions of these readers wait for each other. Whoever decides something takes this lock before the subscription's,
+    and that of several readers at once, by their ids: so nobody waits in a circle, not even with an import of all of them."""
+    if ids := list(subscription_ids):
+        tx.execute(
+            """SELECT count(*) FROM (
+                   SELECT FROM subscribers WHERE id IN (SELECT subscriber_id FROM subscriptions WHERE id = ANY(:ids)) ORDER BY id FOR NO KEY UPDATE
+               ) locked""",
+            ids=ids,
+        )
+
+
 def withdraw(
     tx: Transaction,
     subscription_id: int,
@@ -73,9 +85,11 @@ def withdraw(
     details: Mapping[str, Any] | None = None,
 ) -> bool:
     """End a subscription and write the consent record of it, with what `details` says of where that came from. False when it
-    had ended, or was begun again after `at`."""
+    had ended, or was begun again after `at`. Takes the reader's lock first, in the same statement."""
     row = tx.execute(
-        """UPDATE subscriptions n SET state = 'unsubscribed', changed_at = clock_timestamp() FROM subscribers s
+        """UPDATE subscriptions n SET state = 'unsubscribed', changed_at = clock_timestamp() FROM (
+               SELECT id, email_key FROM subscribers WHERE id = (SELECT subscriber_id FROM subscriptions WHERE id = :id) FOR NO KEY UPDATE
+           ) s
            WHERE n.id = :id AND s.id = n.subscriber_id AND n.state <> 'unsubscribed'
              AND (CAST(:at AS timestamptz) IS NULL OR n.changed_at < CAST(:at AS timestamptz))
            RETURNING s.email_key, n.newsletter_id""",

@@ -3,7 +3,7 @@ thousands at once. Refuses nothing: what is about no copy of ours is counted and
 
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from service.db import Transaction
 from service.domain.events import Event, EventType
 from service.operations.auditing import audit
 from service.operations.recording import accept_late
-from service.operations.suppressing import Due, suppress_all, withdraw
+from service.operations.suppressing import Due, lock_readers, suppress_all, withdraw
 
 log = structlog.get_logger(__name__)
 
@@ -111,9 +111,10 @@ def take_events(tx: Transaction, told: Mapping[int, Iterable[Event]]) -> Taken:
             rows.append(_row(payload_id, known_by[0], event, acts=acts))
     if not rows:
         return Taken({}, {}, [])
+    known = _known(tx, acting.values())
     found = tx.execute(_TAKE, told=b",".join(rows).join((b"[", b"]")).decode()).one()
     resolved = _evidence(tx, found.proofs or [])
-    _act(tx, [acting[key] for key in found.acting or ()])
+    _act(tx, [acting[key] for key in found.acting or ()], known)
     strangers = set(found.strangers or ())
     strays = Counter(n for n, some in told.items() for event in some if event.delivery_id in strangers)
     return Taken({int(n): fresh for n, fresh in (found.fresh or {}).items()}, strays, resolved)
@@ -148,12 +149,19 @@ def _evidence(tx: Transaction, proofs: list[dict[str, Any]]) -> list[int]:
     return [row.issue_id for row in rows if row.state == "unknown" and accept_late(tx, row.id, "an event proved it")]
 
 
-def _act(tx: Transaction, events: Sequence[Event]) -> None:
-    """In the order of the readers, whatever the payloads: two workers cannot wait for each other here either."""
+def _known(tx: Transaction, events: Collection[Event]) -> dict[int, _Known]:
+    """The deliveries that these events are about, by their ids. Locks the readers whom they make leave, before anything of theirs."""
     if not events:
-        return
+        return {}
     ids = sorted({event.delivery_id for event in events})
     known = {row.id: _Known(*row[1:]) for row in tx.execute(_KNOWN, ids=ids).all()}
+    left = (known[event.delivery_id].subscription_id for event in events if event.leaves and event.delivery_id in known)
+    lock_readers(tx, (one for one in left if one is not None))
+    return known
+
+
+def _act(tx: Transaction, events: Sequence[Event], known: Mapping[int, _Known]) -> None:
+    """In the order of the readers, whatever the payloads: two workers cannot wait for each other here either."""
     due = sorted(
         ((known[event.delivery_id], event) for event in events), key=lambda one: (one[0].email_key, one[1].delivery_id)
     )

@@ -102,6 +102,80 @@ def test_a_delivery_is_always_of_an_issue_that_is_there(database: Settings, sql,
         sql(statement)
 
 
+_REFERRING = {
+    "consent_records": "INSERT INTO consent_records (email_key, newsletter_id, purpose, action, method, import_id, wording_sha256) VALUES ('\\x01', {newsletter}, 'newsletter', 'given', 'import', {imported}, {wording})",
+    "subscriptions": "INSERT INTO subscriptions (subscriber_id, newsletter_id) SELECT id, {newsletter} FROM subscribers",
+    "imported_rows": "INSERT INTO imported_rows (import_id, subscriber_id) SELECT {imported}, id FROM subscribers",
+    "import_changes": "INSERT INTO import_changes (import_id, subscriber_id, what) SELECT {imported}, id, 'added' FROM subscribers",
+}
+_THERE = {
+    "newsletter": "(SELECT id FROM newsletters)",
+    "imported": "(SELECT id FROM imports)",
+    "wording": "(SELECT sha256 FROM consent_wordings)",
+}
+
+
+@pytest.fixture
+def an_import(database: Settings, sql) -> None:  # type: ignore[no-untyped-def]
+    sql(
+        "INSERT INTO newsletters (slug, name, sender_name, sender_address, postal_address) VALUES ('n', 'N', 'N', 'n@n.example', 'x')"
+    )
+    sql(
+        "INSERT INTO imports (newsletter_id, file_name, file_sha256, consent, counts) SELECT id, 'f', '', 'c', '{}' FROM newsletters"
+    )
+    sql("INSERT INTO consent_wordings (sha256, wording) VALUES ('\\x02', 'w')")
+    sql(
+        "INSERT INTO subscribers (address, normalised_address, email_key) VALUES ('a@x.example', 'a@x.example', '\\x01')"
+    )
+
+
+@pytest.mark.parametrize(
+    ("table", "missing"),
+    [(table, name) for table, statement in _REFERRING.items() for name in _THERE if f"{{{name}}}" in statement],
+)
+def test_evidence_and_imports_refer_to_what_is_there(an_import: None, sql, table: str, missing: str) -> None:  # type: ignore[no-untyped-def]
+    absent = "'\\x99'" if missing == "wording" else "99"
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        sql(_REFERRING[table].format_map(_THERE | {missing: absent}))
+    sql(_REFERRING[table].format_map(_THERE))
+    assert sql(f"SELECT count(*) FROM {table}") == [(1,)]
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM {}", "UPDATE {} SET id = id + 1"])
+@pytest.mark.parametrize(
+    ("table", "there"),
+    [
+        ("consent_records", "imports"),
+        ("imported_rows", "imports"),
+        ("import_changes", "imports"),
+        ("consent_records", "newsletters"),
+        ("subscriptions", "newsletters"),
+    ],
+)
+def test_what_is_referred_to_stays(an_import: None, sql, table: str, there: str, statement: str) -> None:  # type: ignore[no-untyped-def]
+    if there == "newsletters":
+        # An import keeps its newsletter by a foreign key.
+        sql("DELETE FROM imports")
+    sql(_REFERRING[table].format_map(_THERE))
+    with pytest.raises(psycopg.errors.ForeignKeyViolation, match=f"{there} has {table}"):
+        sql(statement.format(there))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE subscriptions SET newsletter_id = 99",
+        "UPDATE imported_rows SET import_id = 99",
+        "UPDATE import_changes SET import_id = 99",
+    ],
+)
+def test_a_reference_never_changes(an_import: None, sql, statement: str) -> None:  # type: ignore[no-untyped-def]
+    for one in _REFERRING.values():
+        sql(one.format_map(_THERE))
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        sql(statement)
+
+
 def test_the_database_refuses_every_other_move(database: Settings, sql) -> None:  # type: ignore[no-untyped-def]
     _an_issue(sql)
     for before, after in itertools.permutations(states.ISSUE, 2):

@@ -4,7 +4,7 @@ event of a large issue touched a page of its own."""
 from alembic import op
 
 revision = "0027"
-down_revision = "0025"
+down_revision = "0026"
 
 
 def upgrade() -> None:
