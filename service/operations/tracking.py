@@ -121,7 +121,7 @@ def _take_in(ids: Sequence[int] | None, failures: list[Exception]) -> int:
         with transaction() as tx:
             rows = tx.execute(_NEXT, most=A_SET) if ids is None else tx.execute(_THESE, ids=list(ids))
             found = {row.id: row.body for row in rows}
-            touched = _take(tx, found)
+            touched = _take(tx, found) if found else []
     except Exception as error:
         if not found:
             raise
@@ -155,8 +155,6 @@ def _count_failure(payload_id: int, failure: Exception) -> None:
 
 def _take(tx: Transaction, bodies: dict[int, bytes]) -> list[int]:
     """Record the payloads' events. Returns the issues of which an unknown batch was resolved."""
-    if not bodies:
-        return []
     parsed = {payload_id: sendgrid_events.parse(zlib.decompress(body)) for payload_id, body in bodies.items()}
     strange = take_mail_events(tx, {payload_id: one.mails for payload_id, one in parsed.items()})
     taken = take_events(tx, {payload_id: one.events for payload_id, one in parsed.items()})

@@ -117,6 +117,21 @@ def test_readers_who_are_told_to_have_left_at_once_and_an_import_wait_in_one_lin
     assert verify().findings == []
 
 
+def test_whoever_ends_a_subscription_waits_for_the_reader_first(beside: Beside, sql: Sql) -> None:
+    (one,) = readers(beside.newsletter, people(1))
+
+    def end() -> None:
+        with transaction() as tx:
+            _leave(tx, one)
+
+    with transaction() as tx:
+        lock_reader_of(tx, one)
+        beside.begin(end)
+        tx.execute("UPDATE subscriptions SET tracking = 'objected' WHERE id = :id", id=one)
+    beside.end()
+    assert sql("SELECT state, tracking FROM subscriptions") == [("unsubscribed", "objected")]
+
+
 def test_an_import_is_taken_back_while_one_of_its_readers_leaves(beside: Beside, sql: Sql) -> None:
     addresses = people(10)
     beside.take(addresses)

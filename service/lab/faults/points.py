@@ -12,7 +12,7 @@ from typing import Any
 
 from service import queue
 from service.clients import sendgrid, sendgrid_events
-from service.operations import preparing, sending, sweeping, tracking
+from service.operations import preparing, sending, sweeping, tracking, tracking_events
 
 SENDING = ("after_claim", "after_arm", "mid_request", "after_202_before_commit", "after_commit")
 PREPARING = ("after_snapshot_page", "after_prepared")
@@ -73,7 +73,7 @@ def install(folder: Path, *, web: bool) -> None:
     _after(sendgrid, "post", "after_202_before_commit")
     _before(sending, "go_on", "after_commit")
     _wrap(sweeping, "_lose", _losing)
-    _after(tracking, "accept_late", "in_resolver")
+    _after(tracking_events, "accept_late", "in_resolver")
     _after(sendgrid_events, "check", "in_hook_store")
     _after(tracking, "_take", "in_hook_parse")
     if web:
