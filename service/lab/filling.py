@@ -1,6 +1,7 @@
 """Fills an installation with readers, issues and what became of them, by a few statements: for measuring pages at a size that
 takes hours to come about. Nothing is sent; what is written is what sending would have left."""
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,9 +31,12 @@ _SUBSCRIPTIONS = """
     INSERT INTO subscriptions (subscriber_id, newsletter_id, state, tracking, created_at)
     SELECT id, CAST(%(newsletter)s AS bigint), CASE WHEN id %% 50 = 0 THEN 'unsubscribed' ELSE 'active' END, 'agreed', created_at FROM subscribers WHERE id %% %(of)s = 0
 """
+_WORDING = (
+    "INSERT INTO consent_wordings (sha256, wording) VALUES (decode(%(hash)s, 'hex'), %(text)s) ON CONFLICT DO NOTHING"
+)
 _CONSENT = """
-    INSERT INTO consent_records (email_key, newsletter_id, purpose, action, method, details)
-    SELECT s.email_key, n.newsletter_id, 'newsletter', 'given', 'form', '{}' FROM subscriptions n JOIN subscribers s ON s.id = n.subscriber_id
+    INSERT INTO consent_records (email_key, newsletter_id, purpose, action, method, wording_sha256, details)
+    SELECT s.email_key, n.newsletter_id, 'newsletter', 'given', 'form', decode(CAST(%(words)s AS jsonb) ->> s.language, 'hex'), '{}' FROM subscriptions n JOIN subscribers s ON s.id = n.subscriber_id
     WHERE n.newsletter_id = %(newsletter)s ORDER BY s.email_key
 """
 _SENT = """
@@ -85,7 +89,7 @@ def fill(chosen: Settings, readers: int, say: Callable[[str], None], *, sent: in
     people(chosen, readers, letter)
     _run(chosen, _SUBSCRIPTIONS, newsletter=other, of=10)
     say(f"{readers:,} readers")
-    _run(chosen, _CONSENT, newsletter=letter)
+    _run(chosen, _CONSENT, newsletter=letter, words=json.dumps(_words(chosen, "benchmark")))
     _run(chosen, _AUDIT, n=min(readers, 100_000))
     say("their consent")
     issues = [issue(letter, number) for number in range(sent + DRAFTS)]
@@ -93,6 +97,14 @@ def fill(chosen: Settings, readers: int, say: Callable[[str], None], *, sent: in
         _send(chosen, number, letter, readers, ago)
         say(f"issue {number}, and what became of it")
     return {"newsletter": letter, "sent": issues[0], "draft": issues[-1]}
+
+
+def _words(chosen: Settings, slug: str) -> dict[str, str]:
+    """Language → the hash of the words that a form shows in it. They are kept, as a sign-up would have kept them."""
+    shown = {language: words["newsletter"] for language, words in newsletter_settings.wordings(slug).items()}
+    for one in shown.values():
+        _run(chosen, _WORDING, hash=one.sha256, text=one.text)
+    return {language: one.sha256 for language, one in shown.items()}
 
 
 def people(chosen: Settings, readers: int, newsletter_id: int) -> None:

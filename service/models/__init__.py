@@ -12,7 +12,7 @@ from service.models.consent import (
     RemovedConsentRecord,
     Suppression,
 )
-from service.models.counts import GrowthDay, IssueCounts, NewsletterField
+from service.models.counts import GrowthDay, IssueCounts, NewsletterField, WordingCounts
 from service.models.delivery import Attempt, Batch, Delivery, Lookup
 from service.models.event import Event, Payload
 from service.models.importing import Import, ImportChange, ImportDetails, ImportedRow, Upload
@@ -92,5 +92,6 @@ __all__ = [
     "TeamMail",
     "Upload",
     "Variant",
+    "WordingCounts",
     "Worker",
 ]

@@ -32,6 +32,20 @@ class GrowthDay(Base):
     gone: Mapped[int] = mapped_column(BigInteger)
 
 
+class WordingCounts(Base):
+    """How many readers of a newsletter agreed to which words, by purpose and hash: every record through `through_id`, less those
+    that went before `tombstone_id`."""
+
+    __tablename__ = "wording_counts"
+
+    newsletter_id: Mapped[int] = mapped_column(ForeignKey("newsletters.id", ondelete="CASCADE"), primary_key=True)
+    counted_at: Mapped[CreatedAt]
+    took_ms: Mapped[int]
+    through_id: Mapped[int] = mapped_column(BigInteger)
+    tombstone_id: Mapped[int] = mapped_column(BigInteger)
+    counts: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
+
+
 class NewsletterField(Base):
     """A detail that readers of a newsletter have, or had. Kept by triggers on what says so."""
 

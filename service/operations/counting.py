@@ -8,6 +8,7 @@ from typing import Any
 
 from service.db import Transaction, transaction
 from service.domain.events import EventType
+from service.operations import wording_counts
 from service.operations.duties import duty
 
 DIRECT = 20_000
@@ -104,8 +105,14 @@ _GROWTH_NOW = _GROWTH.replace(":since", "statement_timestamp() - make_interval(d
 
 
 def count_issues() -> None:
-    """Count anew what may have changed: large issues, and the days of growth."""
-    duty("count issues", _count_issues)
+    """Count anew what may have changed: large issues, the days of growth, and last who agreed to which words, which may take longest
+    and changes least."""
+    duty("count issues", _count_all)
+
+
+def _count_all() -> None:
+    _count_issues()
+    wording_counts.count_grown()
 
 
 def _count_issues() -> None:

@@ -34,7 +34,7 @@ PAUSE = 0.2
 # Read after the horizon was chosen. Whoever has taken a number at or below it holds this lock since before, and until after
 # the commit has become visible. Transaction ids would not do: an insert that waits for its reader's row has a number
 # already, and no transaction id yet. `virtualtransaction` names a transaction for as long as it runs.
-_WRITING = """
+WRITING = """
     SELECT virtualtransaction FROM pg_locks
     WHERE relation = 'consent_records'::regclass AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
       AND mode = 'RowExclusiveLock' AND granted
@@ -146,7 +146,7 @@ def _is_settled() -> bool:
 
 def _writing() -> set[str]:
     with transaction() as tx:
-        return set(tx.execute(_WRITING).scalars())
+        return set(tx.execute(WRITING).scalars())
 
 
 def _sum_up(tx: Transaction, last: Digest | None, through: int) -> Digest | None:

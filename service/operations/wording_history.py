@@ -1,15 +1,16 @@
 """Which words readers were asked to agree to, from when to when, and how many agreed to each. Tells what the audit log and the
 consent records say, and nothing that neither of them holds."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 from service.db import Transaction, transaction
 from service.languages import LANGUAGES
-from service.operations import moving
+from service.operations import wording_counts
 from service.operations.newsletter_settings import row_of
+from service.operations.wording_counts import Agreed
 from service.operations.wordings import PURPOSES, Wording, choose, sha256_of
 
 # The audit log is append-only: it has every word that was ever set, and when it was set aside.
@@ -21,16 +22,6 @@ _SAID = """
 _RENAMED = """
     SELECT max(at) FROM audit_entries
     WHERE subject = :subject AND action = 'change' AND (jsonb_exists(details, 'name') OR jsonb_exists(details, 'sender_name'))
-"""
-# One hash aggregate over the acts; a count of distinct readers would sort them all. Whoever moved to another address has
-# agreed at the former one already.
-_AGREED = """
-    SELECT a.purpose, w.sha256, w.wording, count(*) AS readers, min(a.since) AS since, max(a.until) AS until, bool_and(a.by_import) AS by_import
-    FROM (
-        SELECT purpose, wording_sha256, email_key, min(at) AS since, max(at) AS until, bool_and(method = 'import') AS by_import
-        FROM consent_records
-        WHERE newsletter_id = :id AND action <> 'withdrawn' AND wording_sha256 IS NOT NULL AND method <> :moved GROUP BY 1, 2, 3
-    ) a JOIN consent_wordings w ON w.sha256 = a.wording_sha256 GROUP BY 1, 2, 3 ORDER BY since, w.sha256
 """
 
 
@@ -62,24 +53,36 @@ def history(slug: str, *, actor: str) -> list[Worded]:
     Raises NotFound."""
     with transaction() as tx:
         row = row_of(tx, slug, actor)
-        agreed = tx.execute(_AGREED, id=row["id"], moved=moving.METHOD).all()
-        readers = {(one.purpose, one.sha256.hex()): one.readers for one in agreed}
-        own = _own(tx, row["id"], readers)
-        found = [*own, *_standard(tx, row, own, readers)]
+        return _told(tx, row, wording_counts.now(tx, row["id"]))
+
+
+def as_counted(slug: str, *, actor: str) -> tuple[list[Worded], datetime | None]:
+    """The same for a page, which waits for no count: words and dates are those of now, `readers` those of the moment that comes with
+    them, None where nothing was counted yet. What only the consent records tell of is not there before. Raises NotFound."""
+    with transaction() as tx:
+        row = row_of(tx, slug, actor)
+        agreed, counted_at = wording_counts.kept(tx, row["id"])
+        return _told(tx, row, agreed), counted_at
+
+
+def _told(tx: Transaction, row: Mapping[str, Any], agreed: Sequence[Agreed]) -> list[Worded]:
+    readers = {(one.purpose, one.sha256): one.readers for one in agreed}
+    own = _own(tx, row["id"], readers)
+    found = [*own, *_standard(tx, row, own, readers)]
     known = {(one.purpose, one.sha256) for one in found}
     found += [
         Worded(
             one.purpose,
             None,
             one.wording,
-            one.sha256.hex(),
+            one.sha256,
             "import" if one.by_import else "former",
             one.since,
             one.until,
             one.readers,
         )
         for one in agreed
-        if (one.purpose, one.sha256.hex()) not in known
+        if (one.purpose, one.sha256) not in known
     ]
     return sorted(found, key=lambda one: (PURPOSES.index(one.purpose), one.until is not None, -one.since.timestamp()))
 

@@ -46,6 +46,7 @@ NOT_A_READERS = {
     "api_keys": "the team's",
     "issue_counts": "sums over all readers",
     "growth_days": "sums over all readers",
+    "wording_counts": "sums over all readers",
     "newsletter_fields": "names of details, not of readers",
     "team_mails": "staff",
     "alarms": "what went wrong, in counts without names",

@@ -134,10 +134,12 @@ def words(slug: str) -> Response:
 @blueprint.get("/<slug>/wordings")
 def wordings(slug: str) -> Response:
     """Every wording there was, with its dates and how many agreed to it."""
+    found, counted_at = wording_history.as_counted(slug, actor=actor())
     return page(
         "newsletters/wordings.html",
         newsletter=newsletter_settings.show(slug, actor=actor(), most=1),
-        wordings=wording_history.history(slug, actor=actor()),
+        wordings=found,
+        counted_at=counted_at,
         languages=LANGUAGES,
         here=url_for(".wordings", slug=slug),
     )
