@@ -1,6 +1,7 @@
 """Ends subscriptions and suppresses addresses. Lifts nothing but the reader's own leaving of everything, when they come back;
 any other lifting is a person's decision."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -9,7 +10,6 @@ from service.db import Transaction, transaction
 from service.domain.addresses import AddressError, normalise
 from service.errors import Invalid, NotFound
 from service.operations.auditing import audit
-from service.operations.consenting import record
 from service.tokens import email_key
 
 _LEFT_BY_THEMSELVES = (
@@ -85,29 +85,24 @@ def withdraw(
     details: Mapping[str, Any] | None = None,
 ) -> bool:
     """End a subscription and write the consent record of it, with what `details` says of where that came from. False when it
-    had ended, or was begun again after `at`. Takes the reader's lock first, in the same statement."""
-    row = tx.execute(
-        """UPDATE subscriptions n SET state = 'unsubscribed', changed_at = clock_timestamp() FROM (
-               SELECT id, email_key FROM subscribers WHERE id = (SELECT subscriber_id FROM subscriptions WHERE id = :id) FOR NO KEY UPDATE
-           ) s
-           WHERE n.id = :id AND s.id = n.subscriber_id AND n.state <> 'unsubscribed'
-             AND (CAST(:at AS timestamptz) IS NULL OR n.changed_at < CAST(:at AS timestamptz))
-           RETURNING s.email_key, n.newsletter_id""",
+    had ended, or was begun again after `at`. One statement, which takes the reader's lock first."""
+    withdrawn = tx.execute(
+        """WITH ended AS (
+               UPDATE subscriptions n SET state = 'unsubscribed', changed_at = clock_timestamp() FROM (
+                   SELECT id, email_key FROM subscribers WHERE id = (SELECT subscriber_id FROM subscriptions WHERE id = :id) FOR NO KEY UPDATE
+               ) s
+               WHERE n.id = :id AND s.id = n.subscriber_id AND n.state <> 'unsubscribed'
+                 AND (CAST(:at AS timestamptz) IS NULL OR n.changed_at < CAST(:at AS timestamptz))
+               RETURNING s.email_key, n.newsletter_id
+           )
+           INSERT INTO consent_records (email_key, newsletter_id, purpose, action, method, details)
+           SELECT email_key, newsletter_id, 'newsletter', 'withdrawn', :method, CAST(:details AS jsonb) FROM ended""",
         id=subscription_id,
         at=at,
-    ).one_or_none()
-    if row is None:
-        return False
-    record(
-        tx,
-        "withdrawn",
-        email_key=row.email_key,
-        newsletter_id=row.newsletter_id,
-        purpose="newsletter",
         method=method,
-        details=details,
+        details=json.dumps(dict(details or {})),
     )
-    return True
+    return withdrawn.rowcount == 1
 
 
 def lift(address: str, *, reason: str, request: str = "", actor: str) -> list[str]:
