@@ -2,11 +2,8 @@
 
 import atexit
 import gc
-import os
 import socket
 import time
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from celery import signals
@@ -48,19 +45,6 @@ def _wire(**_: Any) -> None:
     """Wire the process here: the signal comes first, and answering it keeps Celery from installing log handlers of its own,
     which know nothing of masking."""
     wiring.wire(settings.load())
-
-
-_YIELDS = {"tracking": 10}
-"""Niceness of the workers of a queue, where it is not that of every other: a flood of events must not slow an issue down."""
-
-
-@signals.worker_init.connect
-def _yield(sender: Any, **_: Any) -> None:
-    """Whoever waits for a page goes before what is done behind it. Linux shares out by session first, where told so."""
-    niceness = _YIELDS.get(sender.hostname.partition("@")[0], 5)
-    os.nice(niceness)
-    with suppress(OSError):
-        Path("/proc/self/autogroup").write_text(str(niceness))
 
 
 @signals.worker_init.connect

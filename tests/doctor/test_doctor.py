@@ -3,7 +3,6 @@ an installation that is well."""
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from service.operations.diagnosing import Check, Finding, Surroundings
 from service.operations.diagnosing_findings import fine
 from service.settings import Settings
 from tests.cli.commands import Commands
-from tests.cli.conftest import broadsheet, cli_home, processes_of, up  # noqa: F401 - fixtures
+from tests.cli.conftest import broadsheet, cli_home, up  # noqa: F401 - fixtures
 from tests.conftest import Sandbox, free_port
 from tests.doctor.looking import told
 
@@ -35,25 +34,6 @@ def test_an_installation_that_is_well(broadsheet: Commands, up: Sandbox) -> None
     assert shown.out == ""
     assert "Nothing is broken." in shown.err
     assert [line[0] for line in shown.err.splitlines() if line[0] not in " N"].count("✗") == 0
-
-
-def test_the_pages_go_before_what_is_done_behind_them(up: Sandbox, cli_home: Path) -> None:  # noqa: F811
-    niceness: dict[str, set[int]] = {}
-    for pid in processes_of(cli_home):
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
-        if "gunicorn" in "".join(command[:3]):
-            niceness.setdefault("web", set()).add(os.getpriority(os.PRIO_PROCESS, pid))
-        elif "--queues" in command:
-            queue = command[command.index("--queues") + 1]
-            niceness.setdefault(queue, set()).add(os.getpriority(os.PRIO_PROCESS, pid))
-    own = os.getpriority(os.PRIO_PROCESS, 0)
-    assert {name: {one - own for one in ones} for name, ones in niceness.items()} == {
-        "web": {0},
-        "sending": {5},
-        "mail": {5},
-        "default": {5},
-        "tracking": {10},
-    }
 
 
 def test_nothing_runs_and_nothing_is_started(tmp_path: Path) -> None:

@@ -67,7 +67,10 @@ def test_one_that_does_not_answer_after_a_long_rest_is_replaced(
 
 def _write_and_fail(wording: str, *, at_once: bool) -> None:
     with transaction(at_once=at_once) as tx:
-        tx.execute("INSERT INTO consent_wordings (sha256, wording) VALUES (convert_to(:wording, 'UTF8'), :wording)", wording=wording)
+        tx.execute(
+            "INSERT INTO consent_wordings (sha256, wording) VALUES (convert_to(:wording, 'UTF8'), :wording)",
+            wording=wording,
+        )
         tx.execute("SELECT FROM nowhere")
 
 
