@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 from sqlalchemy import Connection, CursorResult, Engine, create_engine, event, text
-from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
+from sqlalchemy.exc import DisconnectionError, OperationalError
 from sqlalchemy.pool import NullPool
 
 from service import deadline, queue
@@ -41,25 +41,17 @@ def _may_write(statement: str) -> bool:
 class Transaction:
     """One transaction: SQL, and bells that ring only after the commit. No ORM session: it costs more than most statements."""
 
-    def __init__(self, connection: Connection, *, at_once: bool = False) -> None:
+    def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.writes = False
-        self._at_once = at_once
         self._bells: list[tuple[str, tuple[int, ...]]] = []
 
     def execute(
         self, statement: str, parameters: Mapping[str, Any] | None = None, /, **named: Any
     ) -> CursorResult[*tuple[Any, ...]]:
         """Run SQL written out where it matters; values travel as parameters."""
-        writes = _may_write(statement)
-        try:
-            result = self.connection.execute(_parsed(statement), {**(parameters or {}), **named})
-        except DBAPIError as error:
-            # What the server refuses by itself is as if it had never been asked; what it does not answer may have been done.
-            self.writes = self.writes or (writes and (not self._at_once or error.connection_invalidated))
-            raise
-        self.writes = self.writes or writes
-        return result
+        self.writes = self.writes or _may_write(statement)
+        return self.connection.execute(_parsed(statement), {**(parameters or {}), **named})
 
     def enqueue(self, name: str, *arguments: int) -> None:
         """Ask for a task by name; published after the commit, or not at all."""
@@ -129,26 +121,21 @@ def owner_engine() -> Engine:
 
 
 @contextmanager
-def transaction(*, as_owner: bool = False, at_once: bool = False) -> Iterator[Transaction]:
-    """Commit on leaving, roll back on an exception, publish only after the commit. A publish that fails is a log line.
-
-    `at_once`: every statement is a transaction of its own, without the two round trips around it. For what changes by one statement.
-    """
+def transaction(*, as_owner: bool = False) -> Iterator[Transaction]:
+    """Commit on leaving, roll back on an exception, publish only after the commit. A publish that fails is a log line."""
     if _open.get():
         raise RuntimeError("transactions do not nest: pass the open one on")
     token = _open.set(True)
     committing = False
-    chosen = owner_engine() if as_owner else engine()
-    tx: Transaction | None = None
     try:
-        with (chosen.execution_options(isolation_level="AUTOCOMMIT") if at_once else chosen).begin() as connection:
-            tx = Transaction(connection, at_once=at_once)
+        with (owner_engine() if as_owner else engine()).begin() as connection:
+            tx = Transaction(connection)
             yield tx
             committing = tx.writes
         deadline.note_answer()
     finally:
         _open.reset(token)
-        if committing or (at_once and tx and tx.writes):
+        if committing:
             # A commit without an answer may have been done all the same.
             deadline.note_change()
     for name, arguments in tx._bells:

@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event
-from sqlalchemy.exc import DBAPIError, ProgrammingError
 
-from service import db, deadline
+from service import db
 from service.db import transaction
 from service.settings import Settings
 
@@ -63,35 +62,3 @@ def test_one_that_does_not_answer_after_a_long_rest_is_replaced(
         assert _backend() != before
     finally:
         event.remove(db.engine(), "checkout", forgotten)
-
-
-def _write_and_fail(wording: str, *, at_once: bool) -> None:
-    with transaction(at_once=at_once) as tx:
-        tx.execute(
-            "INSERT INTO consent_wordings (sha256, wording) VALUES (convert_to(:wording, 'UTF8'), :wording)",
-            wording=wording,
-        )
-        tx.execute("SELECT FROM nowhere")
-
-
-def test_each_statement_of_a_transaction_at_once_is_committed_by_itself(database: Settings) -> None:
-    """What was done stays, though what comes after fails; and the next transaction is an ordinary one."""
-    for at_once, wording in ((True, "at once"), (False, "together")):
-        with pytest.raises(ProgrammingError):
-            _write_and_fail(wording, at_once=at_once)
-    with transaction() as tx:
-        assert tx.execute("SELECT wording FROM consent_wordings").scalars().all() == ["at once"]
-
-
-def test_what_the_server_refuses_at_once_has_changed_nothing_and_what_it_does_not_answer_may_have(
-    database: Settings,
-) -> None:
-    deadline.begin(None)
-    with pytest.raises(DBAPIError), transaction(at_once=True) as tx:
-        tx.execute("INSERT INTO consent_wordings (sha256, wording) VALUES ('a', NULL)")
-    assert not deadline.may_have_changed()
-    with pytest.raises(DBAPIError), transaction(at_once=True) as tx:
-        tx.execute(
-            "WITH ended AS (SELECT pg_terminate_backend(pg_backend_pid())) INSERT INTO consent_wordings (sha256, wording) SELECT 'a', 'a' FROM ended"
-        )
-    assert deadline.may_have_changed()
