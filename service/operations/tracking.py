@@ -24,7 +24,7 @@ A_SET = 10_000
 """Events that are taken in together, unless one payload alone has more: as many as pay for a transaction, and no more than its memory."""
 STINT = 20.0
 """Seconds after which the worker rings for the rest instead of going on."""
-YIELD = 4.0
+YIELD = 9.0
 """How many times as long as it worked the ingest rests while an issue is being sent: events can wait, and on a small machine they halve
 the rate at which it leaves (measured with 100,000 at once on two processors)."""
 LONGEST_REST = 5.0
