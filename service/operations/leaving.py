@@ -82,29 +82,18 @@ def leave(token: str, *, method: str, origin: Mapping[str, str] = MappingProxyTy
     `method` is `one-click` or `page`; `origin` is the network and user_agent of whoever asked. Raises NotFound for anything we did not sign.
     """
     subscription_id = subscription_of(token)
-    try:
-        return _leave(subscription_id, method, origin, is_counted=True)
-    except _NotCountedError as error:
-        # A statistic must not keep anybody from leaving.
-        log.warning("leave not counted", error=type(error.__cause__).__name__)
-        return _leave(subscription_id, method, origin, is_counted=False)
-
-
-class _NotCountedError(Exception):
-    """The leaving itself would have gone well."""
-
-
-def _leave(subscription_id: int, method: str, origin: Mapping[str, str], *, is_counted: bool) -> Left:
     with transaction() as tx:
         # Whoever never confirmed has nothing to come back to; a mail provider presses no button afterwards.
         undoable = method == "page" and _state(tx, subscription_id) != "pending"
         fresh = withdraw(tx, subscription_id, method=method, details=origin)
         withdrawn_id = just_withdrawn(tx, subscription_id, fresh=fresh) if undoable else None
-        if fresh and is_counted:
-            try:
+    if fresh:
+        # Apart, and allowed to fail, also by waiting too long: a statistic must not keep anybody from leaving.
+        try:
+            with transaction() as tx:
                 _count_on_latest_issue(tx, subscription_id)
-            except DBAPIError as error:
-                raise _NotCountedError from error.orig
+        except DBAPIError as error:
+            log.warning("leave not counted", error=type(error.orig).__name__)
     return Left(subscription_id, fresh, withdrawn_id)
 
 

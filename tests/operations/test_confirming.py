@@ -23,10 +23,8 @@ MEI = "mei@readers.example"
 
 
 @pytest.fixture
-def newsletter_id(database: Settings, sql: Sql) -> int:
-    made = a_newsletter()
-    sql("UPDATE newsletters SET accepts_signups = true")
-    return made
+def newsletter_id(database: Settings) -> int:
+    return a_newsletter(accepts_signups=True)
 
 
 def signed_up(*purposes: str, **fields: str) -> str:

@@ -36,10 +36,8 @@ COUNTED = "SELECT counted_at, through_id FROM wording_counts WHERE newsletter_id
 
 
 @pytest.fixture
-def newsletter(database: Settings, sql: Sql) -> int:
-    made = a_newsletter()
-    sql("UPDATE newsletters SET accepts_signups = true")
-    return made
+def newsletter(database: Settings) -> int:
+    return a_newsletter(accepts_signups=True)
 
 
 def joined(*addresses: str, purposes: tuple[str, ...] = ("newsletter",)) -> None:

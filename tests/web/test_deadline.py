@@ -29,11 +29,15 @@ def leaver(database: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]
     deadline.note_answer()
 
 
+def owner(database: Settings) -> "psycopg.Connection[Any]":
+    address = make_url(database.database_owner_url).set(drivername="postgresql").render_as_string(hide_password=False)
+    return psycopg.connect(address)
+
+
 @contextmanager
 def locked(database: Settings, subscription: int) -> Iterator[None]:
     """Somebody else holds the reader."""
-    address = make_url(database.database_owner_url).set(drivername="postgresql").render_as_string(hide_password=False)
-    with psycopg.connect(address) as connection:
+    with owner(database) as connection:
         connection.execute("SELECT FROM subscribers FOR UPDATE")
         connection.execute("SELECT FROM subscriptions WHERE id = %s FOR UPDATE", [subscription])
         yield
@@ -56,6 +60,14 @@ def test_a_statement_that_hangs_is_given_up_and_nothing_was_changed(
     time.sleep(0.5)
     assert not left(sql, leaver)
     assert Person().post(f"{web}/u/{token}").status == 200
+    assert left(sql, leaver)
+
+
+def test_a_count_that_hangs_keeps_nobody_from_leaving(web: str, database: Settings, leaver: int, sql: Sql) -> None:
+    with owner(database) as connection:
+        connection.execute("LOCK TABLE deliveries IN ACCESS EXCLUSIVE MODE")
+        answer = Person().post(f"{web}/u/{Signer(Purpose.LEAVE).sign(leaver)}", {"List-Unsubscribe": "One-Click"})
+    assert answer.status == 200
     assert left(sql, leaver)
 
 
