@@ -12,7 +12,7 @@ from service.settings import Settings, current
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-SHORT = ["F1", "F3", "F6", "F10"]
+SHORT = ["F1", "F3", "F4", "F6", "F10"]
 ALL = [name for name in suite.FAULTS if name not in (suite.GUARDED, suite.CLOCKED)]
 
 

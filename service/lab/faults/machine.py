@@ -208,6 +208,12 @@ class Machine:
             blocked = [one for one in client.client_list() if "b" in str(one["flags"])]
         return len(blocked) >= 4
 
+    def is_open(self) -> bool:
+        """The web takes connections."""
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.settings.port), timeout=1):
+            return True
+        return False
+
     def redis(self) -> "redis.Redis":
         return redis.Redis.from_url(self.settings.redis_url, socket_timeout=10, socket_connect_timeout=10)
 

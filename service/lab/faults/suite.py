@@ -12,7 +12,7 @@ from typing import Any
 from service.errors import BroadsheetError
 from service.lab import bench
 from service.lab.faults import answers, clocks, crowds, events, guards, issues, killing, restored, servers_hurt, sizes
-from service.lab.faults.machine import Machine
+from service.lab.faults.machine import Machine, wait_until
 from service.lab.faults.run import Outcome, Run, settle
 
 GUARDED = "F13"
@@ -125,6 +125,8 @@ def once(machine: Machine, newsletter: int, form: bench.Form, name: str, seed: i
     started = time.monotonic()
     one = Run(machine, newsletter, seed, form)
     try:
+        # The last run may have killed it; that readers find nobody there meanwhile is no fault of this one.
+        wait_until(machine.is_open, machine.size.patience, "the web to take connections")
         FAULTS[name][1](one)
         outcome = settle(one, started)
     except Exception as error:
