@@ -1,5 +1,6 @@
 """Controls: what a worker without its guards does must be found out by the checker, else the checker would prove nothing."""
 
+import signal
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -82,3 +83,9 @@ def test_control_a_bell_that_is_a_permission_is_found_out(
         careless.sql("ALTER TABLE batches ENABLE TRIGGER moves")
     assert "I1" in {fault[:2] for fault in found}
     report(duplicates_found=sum(fault.startswith("I1") for fault in found))
+
+
+def test_a_process_that_is_not_there_is_not_taken_for_all(machine: Machine) -> None:
+    """Number 0 is every process of the group: the suite has killed itself by it."""
+    with pytest.raises(ProcessLookupError, match="there is no nobody"):
+        machine.send_signal("nobody", signal.SIGKILL)

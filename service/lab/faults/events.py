@@ -3,7 +3,6 @@ knows, and of the wrong shape; and is away for a while. What is known of each co
 
 import http.client
 import json
-import os
 import signal
 import time
 import uuid
@@ -70,7 +69,7 @@ def _by_the_sandbox(run: Run, *, away: bool) -> None:
     if away:
         for _ in range(3):
             with suppress(ProcessLookupError):
-                os.kill(run.machine.process("web"), signal.SIGKILL)
+                run.machine.send_signal("web", signal.SIGKILL)
                 run.killed()
             time.sleep(1)
     sending.checks.append(lambda books: _all_processed(run, sending, books))

@@ -3,7 +3,6 @@ killed between a commit and its bell. F11: everything restarted in order, beside
 
 import http.client
 import json
-import os
 import signal
 import time
 import urllib.parse
@@ -109,8 +108,7 @@ def restarted_in_order(run: Run) -> None:
 
 
 def _restart(run: Run, name: str, sending: Sending) -> None:
-    pid = run.machine.process(name)
-    os.kill(pid, signal.SIGTERM)
+    pid = run.machine.send_signal(name, signal.SIGTERM)
     run.killed()
-    wait_until(lambda: run.machine.process(name, gone=pid), 60, f"{name} to be there again", 0.1)
+    wait_until(lambda: (now := run.machine.processes(name)) and pid not in now, 60, f"{name} to be there again", 0.1)
     run.notes["pending_at_the_last"] = sending.count("pending")

@@ -180,22 +180,24 @@ class Machine:
             os.close(self._lifeline)
             self._lifeline = -1
 
-    def process(self, name: str, gone: int | None = None) -> int:
-        """The first process of a name in the Procfile, once it runs and is not the one that is `gone`; 0 until then."""
+    def send_signal(self, name: str, what: signal.Signals) -> int:
+        """Send it to the first process of a name in the Procfile. Returns the process's number. Raises ProcessLookupError while there
+        is none: the number 0 would be every process of this suite."""
+        found = self.processes(name)
+        if not found:
+            raise ProcessLookupError(f"there is no {name} at the moment")
+        os.kill(found[0], what)
+        return found[0]
+
+    def processes(self, name: str) -> list[int]:
+        """Those of a name in the Procfile: the parent first, then its pool."""
         assert self._up
         mark = _MARKS.get(name, f"\0--queues\0{name}\0").encode()
-        found = [pid for pid in _descendants(self._up.pid) if mark in _command_line(pid) and pid != gone]
-        return min(found, default=0)
-
-    def worker(self, name: str) -> list[int]:
-        """The processes of a queue's worker: the parent first, then its pool."""
-        assert self._up
-        mark = f"\0--queues\0{name}\0".encode()
         return [pid for pid in sorted(_descendants(self._up.pid)) if mark in _command_line(pid)]
 
     def kill_worker(self, name: str) -> int:
         """SIGKILL for a worker, parent and pool at once. Returns how many processes they were."""
-        pids = self.worker(name)
+        pids = self.processes(name)
         for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
