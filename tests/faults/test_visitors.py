@@ -1,9 +1,15 @@
-"""Visitors of a machine under fault are counted when they were really there."""
+"""Visitors of a machine under fault are counted when they were really there, and runs when they were really in the middle."""
 
 import threading
 import time
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
+from service.lab import bench
+from service.lab.faults import suite
+from service.lab.faults.issues import TooLateError
 from service.lab.faults.servers_hurt import _Visitors
 from service.settings import Settings
 
@@ -42,3 +48,30 @@ def test_when_all_have_left_nobody_is_counted_as_answered(database: Settings) ->
     visitors._stop.set()
     thread.join()
     assert (visitors.answered, len(machine.left), visitors.wrong) == (2, 2, [])
+
+
+class _Ready:
+    """A machine on which nothing happens."""
+
+    size = SimpleNamespace(patience=1, pace=0.05)
+
+    def is_open(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("late", "came_to"), [(0, "ok"), (2, "ok"), (3, "broken off")])
+def test_a_run_that_came_too_late_is_made_again(monkeypatch: pytest.MonkeyPatch, late: int, came_to: str) -> None:
+    begun: list[int] = []
+
+    def fault(run: Any) -> None:
+        begun.append(run.seed)
+        if len(begun) <= late:
+            raise TooLateError("it was over")
+
+    monkeypatch.setitem(suite.FAULTS, "F1", ("a fault", fault, 1))
+    monkeypatch.setattr(suite, "settle", lambda run, _started: suite._nothing(0.0, [], run.notes))
+    machine: Any = _Ready()
+    found = suite.once(machine, 1, bench.Form(()), "F1", 7)
+    assert begun == [7] * min(late + 1, suite.TRIES)
+    assert found["notes"] == ({"tries": len(begun)} if late else {})
+    assert [came_to] == (["ok"] if not found["faults"] else [found["faults"][0].split(":")[0]])

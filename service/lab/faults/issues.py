@@ -38,6 +38,10 @@ def a_newsletter(machine: Machine, slug: str, number: int) -> int:
     return newsletter
 
 
+class TooLateError(AssertionError):
+    """The issue was over before it was hurt: that proves nothing, and accuses nobody."""
+
+
 class Sending:
     """One issue on its way."""
 
@@ -68,12 +72,13 @@ class Sending:
         return int(number)
 
     def wait_for_share(self, share: float) -> None:
-        """Wait until so much of the issue is accepted, and something is left to be done."""
+        """Wait until so much of the issue is accepted, and something is left to be done. Raises TooLateError."""
         total = self.machine.size.readers / self.machine.size.batch_size
         wait_until(
             lambda: self.count("accepted") >= share * total, self.machine.size.patience, f"{share:.0%} accepted", 0.02
         )
-        assert self.count("pending", "claimed", "sending"), "the fault came too late to be in the middle"
+        if not self.count("pending", "claimed", "sending"):
+            raise TooLateError("the fault came too late to be in the middle")
 
     def hurry(self, dead_before: datetime | None = None) -> None:
         """Age what a fault left behind, unless the size has patience: bells that nobody will answer, and the leases of who

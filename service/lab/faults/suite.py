@@ -37,6 +37,8 @@ FAULTS: dict[str, tuple[str, Callable[[Run], None], int]] = {
 RUNS_A_MACHINE = 40
 """Then a new one: the lists of the last runs would slow down the next."""
 LOST = "broken off"
+TRIES = 3
+"""Of a run that came too late to be in the middle of its issue."""
 
 
 class Report:
@@ -121,18 +123,23 @@ def _on_one_machine(
 
 
 def once(machine: Machine, newsletter: int, form: bench.Form, name: str, seed: int) -> dict[str, Any]:
-    """One run, in the words of the report."""
-    started = time.monotonic()
-    one = Run(machine, newsletter, seed, form)
-    try:
-        # The last run may have killed it; that readers find nobody there meanwhile is no fault of this one.
-        wait_until(machine.is_open, machine.size.patience, "the web to take connections")
-        FAULTS[name][1](one)
-        outcome = settle(one, started)
-    except Exception as error:
-        words = [f"{LOST}: {type(error).__name__}: {error}"[:600]]
-        return asdict(_nothing(time.monotonic() - started, words, one.notes)) | {"counted": {}}
-    return asdict(outcome) | {"counted": outcome.counted()}
+    """One run, in the words of the report. One that came too late is made again."""
+    tries = 0
+    while True:
+        tries += 1
+        started = time.monotonic()
+        one = Run(machine, newsletter, seed, form, notes={} if tries == 1 else {"tries": tries})
+        try:
+            # The last run may have killed it; that readers find nobody there meanwhile is no fault of this one.
+            wait_until(machine.is_open, machine.size.patience, "the web to take connections")
+            FAULTS[name][1](one)
+            outcome = settle(one, started)
+        except Exception as error:
+            if isinstance(error, issues.TooLateError) and tries < TRIES:
+                continue
+            words = [f"{LOST}: {type(error).__name__}: {error}"[:600]]
+            return asdict(_nothing(time.monotonic() - started, words, one.notes)) | {"counted": {}}
+        return asdict(outcome) | {"counted": outcome.counted()}
 
 
 def _nothing(seconds: float, words: list[str], notes: dict[str, Any]) -> Outcome:
