@@ -59,19 +59,29 @@ class _Ready:
         return True
 
 
-@pytest.mark.parametrize(("late", "came_to"), [(0, "ok"), (2, "ok"), (3, "broken off")])
-def test_a_run_that_came_too_late_is_made_again(monkeypatch: pytest.MonkeyPatch, late: int, came_to: str) -> None:
-    begun: list[int] = []
+@pytest.mark.parametrize(
+    ("late", "doubled", "begun", "came_to"),
+    [(0, 9, 1, "ok"), (2, 9, 3, "ok"), (3, 9, 3, "broken off"), (2, 1, 1, "I1"), (2, 2, 2, "I1")],
+)
+def test_a_run_that_came_too_late_is_made_again_unless_it_went_wrong(
+    monkeypatch: pytest.MonkeyPatch, late: int, doubled: int, begun: int, came_to: str
+) -> None:
+    """The first `late` runs come too late, and in the one of number `doubled` somebody gets two copies."""
+    runs: list[int] = []
 
     def fault(run: Any) -> None:
-        begun.append(run.seed)
-        if len(begun) <= late:
+        runs.append(run.seed)
+        if len(runs) <= late:
             raise TooLateError("it was over")
 
     monkeypatch.setitem(suite.FAULTS, "F1", ("a fault", fault, 1))
-    monkeypatch.setattr(suite, "settle", lambda run, _started: suite._nothing(0.0, [], run.notes))
+    monkeypatch.setattr(
+        suite,
+        "settle",
+        lambda run, _: suite._nothing(0.0, ["I1: two copies"] if len(runs) == doubled else [], run.notes),
+    )
     machine: Any = _Ready()
     found = suite.once(machine, 1, bench.Form(()), "F1", 7)
-    assert begun == [7] * min(late + 1, suite.TRIES)
-    assert found["notes"] == ({"tries": len(begun)} if late else {})
+    assert runs == [7] * begun
+    assert found["notes"] == ({"tries": begun} if begun > 1 else {})
     assert [came_to] == (["ok"] if not found["faults"] else [found["faults"][0].split(":")[0]])
