@@ -28,6 +28,7 @@ from werkzeug.serving import make_server
 from service import db, embedded, factory, queue, settings, wiring
 from service.migrations import runner
 from service.settings import ROOT, Settings
+from tests.forms import IS_LONG
 
 CHROMIUM = "/usr/bin/chromium"
 NO_NAMES = "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost"
@@ -342,7 +343,7 @@ def chromium() -> Iterator[Browser]:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The long form of what has a short one belongs to runs that ask for it."""
-    if os.environ.get("BROADSHEET_FAULTS") == "long":
+    if IS_LONG:
         return
     left_out = [item for item in items if item.get_closest_marker("long")]
     config.hook.pytest_deselected(items=left_out)

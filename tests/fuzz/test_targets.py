@@ -6,6 +6,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from tests.forms import some
 from tests.fuzz.targets import SEEDS, TARGETS
 
 
@@ -31,7 +32,7 @@ def test_any_bytes_are_taken_or_refused(target: str) -> None:
     for seed in SEEDS[target]:
         TARGETS[target](seed)
 
-    @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=some(300), deadline=None, suppress_health_check=list(HealthCheck))
     @given(grown(target))
     def hold(data: bytes) -> None:
         TARGETS[target](data)

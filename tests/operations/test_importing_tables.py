@@ -13,6 +13,7 @@ from service.domain.addresses import AddressError, normalise
 from service.operations.importing import import_subscribers
 from service.settings import Settings
 from tests.builders import a_newsletter
+from tests.forms import some
 
 # A line break in a value is tested apart: it must not hold an @, by which a stray quotation mark is known.
 ANYTHING = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n"), max_size=30)
@@ -67,7 +68,7 @@ def _stored() -> dict[str, Any]:
         return {"readers": [tuple(row) for row in readers], "acts": acts}
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=some(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     rows=TABLES,
     delimiter=st.sampled_from([",", ";", "\t"]),

@@ -44,6 +44,7 @@ from service.settings import Settings, configure
 from service.tokens import Purpose, Signer
 from tests.builders import a_newsletter, people, readers
 from tests.conftest import empty
+from tests.forms import some
 
 READERS = 12
 # In German or English, for who has a last name or not: four variants, in batches of three.
@@ -325,7 +326,7 @@ def test_any_order_of_anything_keeps_the_books_right_and_nobody_gets_two(databas
         run_state_machine_as_test(
             Sending,
             settings=settings(
-                max_examples=25,
+                max_examples=some(25),
                 stateful_step_count=30,
                 phases=[Phase.generate],
                 deadline=None,

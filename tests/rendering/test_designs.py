@@ -15,6 +15,7 @@ from service.rendering.design_css import DARK_QUERY, Rule
 from service.rendering.design_faults import MAIL, STYLE
 from service.rendering.design_files import DESIGNS, load
 from service.rendering.newsletter import Masthead, Picture, render
+from tests.forms import some
 from tests.rendering.designs import OURS, everything, pairs
 from tests.rendering.rendered import MASTHEAD, PICTURES, page, rendered
 
@@ -71,7 +72,7 @@ def test_the_contrast_of_every_block_is_looked_at_by_day_and_by_night(name: str)
         ] == []
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=some(300), deadline=None)
 @given(COLOURS, st.sampled_from(OURS))
 def test_whatever_the_newsletters_colour_everything_can_be_read(brand: str, name: str) -> None:
     shades = design_colours.shades(load(DESIGNS / name).palettes, brand)

@@ -10,6 +10,7 @@ from markdown_it.token import Token
 from mdit_py_plugins.footnote import footnote_plugin
 
 from service.rendering.drafts import draft_from_text
+from tests.forms import some
 
 
 @dataclass
@@ -112,7 +113,7 @@ def has_no_contents_or_notes(text: str) -> bool:
 
 
 @given(TEXTS)
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=some(600), deadline=None)
 def test_no_letter_of_a_text_is_lost_changed_or_moved(text: str) -> None:
     assume(has_no_contents_or_notes(text))
     without = {ord(sign): None for sign in MARKERS} | {0xFEFF: None}
@@ -120,7 +121,7 @@ def test_no_letter_of_a_text_is_lost_changed_or_moved(text: str) -> None:
 
 
 @given(st.lists(LINES.map(lambda line: "Ab " + line), max_size=12).map("\n\n".join))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=some(400), deadline=None)
 def test_where_no_line_opens_with_a_marker_every_sign_is_kept(text: str) -> None:
     assume(has_no_contents_or_notes(text))
     assert shown(text) == letters_of(text)

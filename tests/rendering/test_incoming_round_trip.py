@@ -27,6 +27,7 @@ from service.rendering.incoming_tags import Tags
 from service.rendering.inspecting import Inspector
 from service.rendering.pictures import Picture
 from service.rendering.problems import Findings
+from tests.forms import some
 
 TAGS = (
     '{{ first_name | default: "reader" }}',
@@ -146,7 +147,7 @@ def texts(draw: st.DrawFn) -> str:
     return TABLE_OF_TAGS.show(markdown(Document([*draw(blocks(labels)), *last], notes)))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=some(150), deadline=None, suppress_health_check=list(HealthCheck))
 @given(texts())
 def test_a_text_read_back_from_its_page_is_the_same_ever_after(text: str) -> None:
     page = page_of(text)
@@ -154,7 +155,7 @@ def test_a_text_read_back_from_its_page_is_the_same_ever_after(text: str) -> Non
     assert read_back(once) == once, f"{text}\n----\n{page}"
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=some(150), deadline=None, suppress_health_check=list(HealthCheck))
 @given(texts())
 def test_reading_back_changes_no_word_look_link_tag_or_note(text: str) -> None:
     """The page of what was read back is the page of the text itself, but for what pages do not show."""

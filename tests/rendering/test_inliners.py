@@ -33,6 +33,7 @@ PROPERTIES = re.findall(
 KNOWN = {
     "leaves out selectors that begin with *": "*.note { color: red } p { color: blue }",
     "counts :first-child for nothing when rules compete": "p:first-child { color: red } div p { color: blue }",
+    "counts an attribute for nothing when rules compete": "p[class] { color: red } .note { color: blue }",
 }
 """What premailer does and css-inline does not, with a style sheet that shows it. No design is touched by either: that they look
 the same is held below. Heights are not compared: they follow from white space between elements, which premailer writes anew."""

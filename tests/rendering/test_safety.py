@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from service.domain.personalisation import PLACEHOLDER
 from service.rendering.newsletter import RenderError
 from service.rendering.wrapping import columns
+from tests.forms import some
 from tests.rendering.rendered import content, page, problems, rendered
 
 
@@ -157,7 +158,7 @@ _SYNTAX = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=some(150), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(_WORD | _SYNTAX | st.just(" "), max_size=30).map("".join))
 def test_no_text_brings_a_script_into_the_mail(text: str) -> None:
     try:
@@ -169,7 +170,7 @@ def test_no_text_brings_a_script_into_the_mail(text: str) -> None:
     assert len(page(result).cssselect(".footer a[clicktracking=off]")) == 1
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=some(100), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(_WORD, min_size=1, max_size=40),
     st.sampled_from([" ", "\n", "\n\n", " *", "* ", "\n\n- ", "\n\n> ", " 中文，", "\n\n## ", " | "]),

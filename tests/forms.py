@@ -1,0 +1,10 @@
+"""What has a long form has a short one for every run."""
+
+import os
+
+IS_LONG = os.environ.get("BROADSHEET_FAULTS") == "long"
+
+
+def some(examples: int) -> int:
+    """As many as that in the long form, a third of them in the short one, and never fewer than twenty where there are so many."""
+    return examples if IS_LONG else max(examples // 3, min(examples, 20))
