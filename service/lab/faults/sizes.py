@@ -34,4 +34,4 @@ def chosen() -> Size:
 
 def paced(readers: int) -> Size:
     """For one of many runs: some sixteen batches, every wait shortened."""
-    return Size(readers, max(1, readers // 16), 3, 40, 1, 75 * PACE, 120, hurry=False, pace=PACE)
+    return Size(readers, max(1, readers // 16), 3, 80, 1, 75 * PACE, 120, hurry=False, pace=PACE)
