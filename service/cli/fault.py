@@ -43,7 +43,7 @@ LEGEND = (
 def run(faults: str, seeds: int | None, readers: int, stock: bool, report: Path | None, as_json: bool) -> None:
     """Run the fault suite on fresh installations that send to the sandbox only, and are removed afterwards.
 
-    The whole takes about an hour and a half on two processors. Exit 0 only if every promise was kept in every run.
+    The whole takes about half an hour on two processors. Exit 0 only if every promise was kept in every run.
     """
     chosen = [name.strip().upper() for name in faults.split(",") if name.strip()] or list(suite.FAULTS)
     rows = suite.run(chosen, seeds=seeds, readers=readers, stock=stock, report=suite.Report(report), say=say)
