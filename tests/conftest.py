@@ -110,29 +110,23 @@ def database(installation: Settings, bells: list[tuple[str, tuple[int, ...]]]) -
     db.engine().dispose()
 
 
-LARGE = 8 * 2**20
-"""Bytes of a table above which it is truncated: to delete from it would leave it as large."""
-
-
 def empty() -> None:
     """Empty every table; append-only ones too, as only a superuser can."""
     with db.owner_engine().connect() as connection:
-        tables = connection.exec_driver_sql(
-            "SELECT c.relname, c.relkind, pg_relation_size(c.oid) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-            " WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p') AND c.relname NOT IN ('alembic_version', 'moves')"
-        ).all()
-        for name, _, _ in tables:
+        tables = [
+            row[0]
+            for row in connection.exec_driver_sql(
+                "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p')"
+                " AND c.relname NOT IN ('alembic_version', 'moves', 'payloads_default')"
+            )
+        ]
+        for name in tables:
             if name.startswith("events_"):
                 connection.exec_driver_sql(f"DROP TABLE {name}")
-        kept = [(name, kind, size) for name, kind, size in tables if not name.startswith("events_")]
-        # Neither triggers nor foreign keys are asked in a replica's session.
         connection.exec_driver_sql("SET session_replication_role = replica")
-        if any(size > LARGE for _, _, size in kept):
-            connection.exec_driver_sql(f"TRUNCATE {', '.join(name for name, _, _ in kept)} CASCADE")
-        else:
-            # To truncate them all makes three hundred files anew, for every test.
-            written = (name for name, kind, size in kept if kind == "r" and size)
-            connection.exec_driver_sql("; ".join(f"DELETE FROM {name}" for name in written))
+        keep = ", ".join(name for name in tables if not name.startswith("events_"))
+        # TRUNCATE triggers do not fire for a replica's session.
+        connection.exec_driver_sql(f"TRUNCATE {keep} CASCADE")
         connection.exec_driver_sql("INSERT INTO installation (id) VALUES (1)")
         connection.exec_driver_sql("SET session_replication_role = origin")
         connection.commit()
