@@ -23,6 +23,7 @@ def bench(*arguments: object) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_confirmations_leave_within_five_seconds_while_an_issue_is_being_sent() -> None:
     found = bench("confirmations", "--readers", 3000)

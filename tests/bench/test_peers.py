@@ -49,6 +49,7 @@ def test_another_that_fails_is_told_of_in_one_line(audience: Path) -> None:
         bench_peers.theirs([sys.executable, "-c", "1 / 0"], audience, CONTENT, 20, 1)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_ours_is_measured_where_the_other_cannot_be_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX_URL"):

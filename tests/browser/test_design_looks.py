@@ -27,7 +27,7 @@ def mail(name: str, *, pictures: bool = True, **masthead: Any) -> str:
     return sized.replace('src="a.png"', f'src="{shown}"')
 
 
-@pytest.mark.parametrize("colour", ["#1f3a5f", "#ffd400"])
+@pytest.mark.parametrize("colour", ["#1f3a5f", pytest.param("#ffd400", marks=pytest.mark.long)])
 @pytest.mark.parametrize("name", OURS)
 def test_every_block_fits_and_can_be_read_everywhere(look: Open, name: str, colour: str) -> None:
     for width, scheme in SIZES:

@@ -33,6 +33,7 @@ def documents() -> list[tuple[str, str]]:
     return found
 
 
+@pytest.mark.long
 def test_nothing_runs_and_nothing_is_fetched(chromium: Browser, tmp_path: Path) -> None:
     settings.configure(settings.load({"BROADSHEET_HOME": str(tmp_path / "home")}))
     context = chromium.new_context()

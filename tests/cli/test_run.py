@@ -92,6 +92,7 @@ def count(database: str, statement: str) -> int:
     return int(row[0])
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_two_machines_share_an_issue_and_each_is_restarted_in_the_middle(hosts: tuple[Host, Host, str]) -> None:
     first, second, database = hosts

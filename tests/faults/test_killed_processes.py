@@ -55,6 +55,7 @@ def test_killed_sending_workers_send_nobody_twice_and_lose_nobody(
     report(kills=size.kills, processes_killed=killed, **numbers)
 
 
+@pytest.mark.long
 def test_a_machine_that_dies_whole_sends_nobody_twice_and_loses_nobody(
     machine: Machine, send: Callable[[], Sending], report: Callable[..., None]
 ) -> None:
