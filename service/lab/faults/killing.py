@@ -95,7 +95,7 @@ def _mails(run: Run, address: str) -> int:
 
 def restarted_in_order(run: Run) -> None:
     """F11: a migration that adds something, then every process by SIGTERM, one after the other; none is missed meanwhile."""
-    run.script()
+    run.script(latency_ms=1000)  # the restarts take seconds, and the issue is to last as long
     sending = run.send()
     run.somewhere(sending, 0.3)
     column = f"scratch_{run.seed}"
