@@ -7,15 +7,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import psycopg
-from sqlalchemy import Connection, CursorResult, Engine, create_engine, event, text
-from sqlalchemy.exc import DisconnectionError, OperationalError
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
 from sqlalchemy.pool import NullPool
 
 from service import deadline, queue
 from service.errors import BroadsheetError
+from service.rows import Rows, for_driver, told
 
 _engine: Engine | None = None
 _owner: Engine | None = None
@@ -25,9 +26,6 @@ _open: ContextVar[bool] = ContextVar("transaction_open", default=False)
 MINIMUM_VERSION = 140000
 RESTED = 10.0
 """Seconds after which a connection that nobody used is asked whether it still works: a firewall forgets one without a word."""
-
-_parsed = lru_cache(maxsize=1000)(text)
-
 
 _WRITES = re.compile(r"(?<!FOR )(?<!FOR NO KEY )\b(?:INSERT|UPDATE|DELETE|MERGE)\b")
 
@@ -43,15 +41,35 @@ class Transaction:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self.writes = False
+        self.driver = cast("psycopg.Connection[tuple[Any, ...]]", connection.connection.driver_connection)
+        self.writes = self.is_over = False
         self._bells: list[tuple[str, tuple[int, ...]]] = []
 
-    def execute(
-        self, statement: str, parameters: Mapping[str, Any] | None = None, /, **named: Any
-    ) -> CursorResult[*tuple[Any, ...]]:
-        """Run SQL written out where it matters; values travel as parameters."""
+    def execute(self, statement: str, parameters: Mapping[str, Any] | None = None, /, **named: Any) -> Rows:
+        """Run SQL written out where it matters; values travel as parameters. Raises SQLAlchemy's errors."""
+        if self.is_over:
+            raise RuntimeError("the transaction is over: its connection may be another's by now")
         self.writes = self.writes or _may_write(statement)
-        return self.connection.execute(_parsed(statement), {**(parameters or {}), **named})
+        try:
+            cursor = self.driver.cursor()
+            cursor.execute(for_driver(statement), {**parameters, **named} if parameters else named)
+        except psycopg.Error as error:
+            raise self._told(statement, error) from error
+        except BaseException:
+            if self.driver.info.transaction_status == psycopg.pq.TransactionStatus.ACTIVE:
+                # Broken off in the middle of an answer: whoever came next would read the rest of it.
+                self.connection.invalidate()
+            raise
+        return Rows(cursor, statement)
+
+    def _told(self, statement: str, error: psycopg.Error) -> DBAPIError:
+        """The error as SQLAlchemy tells it. A connection that it ended is not used again, nor is any that rests: what ended this one has
+        most often ended them all, and each would cost somebody their wait."""
+        is_lost = self.driver.closed
+        if is_lost:
+            self.connection.invalidate(error)
+            self.connection.engine.dispose()
+        return told(statement, error, is_lost=is_lost)
 
     def enqueue(self, name: str, *arguments: int) -> None:
         """Ask for a task by name; published after the commit, or not at all."""
@@ -66,6 +84,7 @@ def configure(database_url: str, owner_url: str, pool_size: int = 5) -> None:
     common: dict[str, Any] = {"hide_parameters": True, "connect_args": {"connect_timeout": 10}}
     _engine = create_engine(database_url, pool_size=pool_size, max_overflow=10, **common)
     deadline.keep(_engine)
+    _keep_small(_engine)
     _look_before_use(_engine)
     _owner = create_engine(owner_url, poolclass=NullPool, **common)
     _glance = create_engine(
@@ -78,6 +97,17 @@ def configure(database_url: str, owner_url: str, pool_size: int = 5) -> None:
             "options": "-c statement_timeout=2000 -c lock_timeout=1000 -c default_transaction_read_only=on",
         },
     )
+
+
+def _keep_small(engine: Engine) -> None:
+    """Temporary tables are read and written in order: a cache of them gains nothing, and every connection would keep its 8 MB. It cannot
+    be changed any more once there was a temporary table."""
+
+    @event.listens_for(engine, "connect")
+    def begin(connection: Any, _record: Any) -> None:
+        connection.autocommit = True
+        connection.execute("SET temp_buffers = '800kB'")
+        connection.autocommit = False
 
 
 def _look_before_use(engine: Engine) -> None:
@@ -130,7 +160,10 @@ def transaction(*, as_owner: bool = False) -> Iterator[Transaction]:
     try:
         with (owner_engine() if as_owner else engine()).begin() as connection:
             tx = Transaction(connection)
-            yield tx
+            try:
+                yield tx
+            finally:
+                tx.is_over = True
             committing = tx.writes
         deadline.note_answer()
     finally:
@@ -155,7 +188,7 @@ def glance() -> Iterator[Transaction]:
 def note(statement: str, /, **named: Any) -> None:
     """One statement, committed by itself beside whatever transaction is open: for how far something is, and for nothing else."""
     with engine().begin() as connection:
-        connection.execute(_parsed(statement), named)
+        Transaction(connection).execute(statement, named)
 
 
 def after_fork() -> None:

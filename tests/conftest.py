@@ -96,6 +96,20 @@ def bells() -> list[tuple[str, tuple[int, ...]]]:
 
 
 @pytest.fixture
+def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What this process has asked the database from here on."""
+    seen: list[str] = []
+    execute = db.Transaction.execute
+
+    def noting(tx: db.Transaction, statement: str, *given: Any, **named: Any) -> Any:
+        seen.append(statement)
+        return execute(tx, statement, *given, **named)
+
+    monkeypatch.setattr(db.Transaction, "execute", noting)
+    return seen
+
+
+@pytest.fixture
 def database(installation: Settings, bells: list[tuple[str, tuple[int, ...]]]) -> Iterator[Settings]:
     """This process wired to an empty, migrated database; bells are collected."""
     # Another test may have wired this process to an installation of its own.

@@ -125,8 +125,8 @@ def _view(tx: Transaction, signup: Mapping[str, Any] | None, begun: Sequence[_Be
     rows = tx.execute(
         "SELECT id, slug, name, description, language, has_archive FROM newsletters WHERE id = ANY (:ids)",
         ids=list(choices),
-    ).all()
-    found = {row.id: {k: v for k, v in row._mapping.items() if k != "id"} for row in rows}
+    ).mappings()
+    found = {row.pop("id"): row for row in rows}
     signer = Signer(Purpose.LEAVE)
     leave = {one.newsletter_id: signer.sign(one.id) for one in begun}
     newsletters = tuple(

@@ -4,8 +4,6 @@ something since, or was sent an issue since: for those, leaving is the honest wo
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Row
-
 from service.db import Transaction, transaction
 from service.domain.permissions import Permission
 from service.errors import Conflict, NotFound
@@ -154,7 +152,7 @@ def undo(import_id: int, *, actor: str) -> Undone:
     return found
 
 
-def _mend(tx: Transaction, import_id: int) -> Row[Any]:
+def _mend(tx: Transaction, import_id: int) -> Any:
     """Give readers back the details they had, where nobody changed them since; how many those are."""
     tx.execute(_DETAILS, {"import": import_id})
     tx.execute(_RESTORE)

@@ -62,3 +62,11 @@ def test_one_that_does_not_answer_after_a_long_rest_is_replaced(
         assert _backend() != before
     finally:
         event.remove(db.engine(), "checkout", forgotten)
+
+
+def test_temporary_tables_take_little_memory_of_a_connection_even_after_an_import(database: Settings) -> None:
+    """So that the process of PostgreSQL that freezes takes for a million readers what it takes for ten thousand."""
+    with transaction() as tx:
+        tx.execute("CREATE TEMPORARY TABLE many ON COMMIT DROP AS SELECT FROM generate_series(1, 1000)")
+    with transaction() as tx:
+        assert tx.execute("SHOW temp_buffers").scalar_one() == "800kB"

@@ -9,9 +9,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import event, make_url
+from sqlalchemy import make_url
 
-from service import db
 from service.db import transaction
 from service.operations import (
     confirming,
@@ -191,7 +190,7 @@ def test_one_that_takes_long_leaves_the_others_to_the_next_turn(
         assert sql("SELECT count(*) FROM wording_counts") == [(done,)]
 
 
-def test_the_page_reads_no_consent_record(newsletter: int, web: str, tmp_path: Path) -> None:
+def test_the_page_reads_no_consent_record(newsletter: int, web: str, tmp_path: Path, statements: list[str]) -> None:
     imported(tmp_path, newsletter, "new@readers.example")
     joined("mei@readers.example")
     person = signed_in(an_operator("analyst"))
@@ -203,16 +202,9 @@ def test_the_page_reads_no_consent_record(newsletter: int, web: str, tmp_path: P
     assert "Seminar form" not in page.said
     counting.count_issues()
     newsletter_settings.set_wording("monthly", "newsletter", "en", "Words of just now", actor="test")
-    asked: list[str] = []
-
-    def note(*words: Any) -> None:
-        asked.append(words[2])
-
-    event.listen(db.engine(), "before_cursor_execute", note)
-    try:
-        page = person.get(f"{web}/admin/newsletters/monthly/wordings")
-    finally:
-        event.remove(db.engine(), "before_cursor_execute", note)
+    statements.clear()
+    page = person.get(f"{web}/admin/newsletters/monthly/wordings")
+    asked = statements[:]
     with transaction() as tx:
         at = tx.execute("SELECT to_char(counted_at AT TIME ZONE 'UTC', 'FMDD FMMonth YYYY') FROM wording_counts")
         assert f"Counted {at.scalar_one()}" in page.said
