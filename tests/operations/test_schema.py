@@ -198,3 +198,14 @@ def test_what_must_be_provable_cannot_be_changed(database: Settings, sql, table:
     column = sql("SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum = 2", table)[0][0]
     with pytest.raises(psycopg.errors.InsufficientPrivilege, match="append-only"):
         sql(statement.format(table, column=column))
+
+
+def test_what_runs_as_the_owner_is_not_for_everybody(sql) -> None:  # type: ignore[no-untyped-def]
+    """A trigger's function neither: whoever may make a trigger of a temporary table could run code of theirs by it."""
+    assert (
+        sql(
+            """SELECT proname FROM pg_proc WHERE prosecdef AND pronamespace = 'public'::regnamespace
+               AND (proacl IS NULL OR EXISTS (SELECT FROM aclexplode(proacl) WHERE grantee = 0))"""
+        )
+        == []
+    )
