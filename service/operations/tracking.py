@@ -3,13 +3,16 @@ however often it is repeated. Events act only on rows of ours; they may add a su
 
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
 
 import structlog
 
 from service import queue
 from service.clients import sendgrid_events
-from service.clients.sendgrid_events import MalformedPayloadError
+from service.clients.sendgrid_events import MalformedPayloadError, Parsed
 from service.db import Transaction, transaction
 from service.errors import Invalid
 from service.operations.bells import RING_AGAIN, close_if_done
@@ -28,6 +31,8 @@ YIELD = 9.0
 """How many times as long as it worked the ingest rests while an issue is being sent: events can wait, and on a small machine they halve
 the rate at which it leaves (measured with 100,000 at once on two processors)."""
 LONGEST_REST = 5.0
+PATIENCE = 10.0
+"""Seconds that what is read ahead is waited for."""
 _BEING_SENT = """
     SELECT EXISTS (SELECT FROM issues i JOIN batches b ON b.issue_id = i.id WHERE i.state = 'sending' AND (b.state IN ('claimed', 'sending')
         OR b.state = 'pending' AND (b.not_before IS NULL OR b.not_before <= clock_timestamp())))
@@ -39,9 +44,17 @@ _NEXT = """
     ), counted AS (
         SELECT id, received_on, sum(events) OVER (ORDER BY id) - events AS before FROM waiting
     )
-    SELECT id, body FROM payloads JOIN counted USING (id, received_on) WHERE before < :most ORDER BY id
+    SELECT id, p.events, body FROM payloads p JOIN counted USING (id, received_on) WHERE before < :most ORDER BY id
 """
-_THESE = "SELECT id, body FROM payloads WHERE id = ANY(:ids) AND state = 'pending' ORDER BY id FOR UPDATE SKIP LOCKED"
+# Without locks: what is read ahead is only read.
+_BEYOND = """
+    WITH counted AS (
+        SELECT id, received_on, sum(events) OVER (ORDER BY id) - events AS before
+        FROM (SELECT id, received_on, events FROM payloads WHERE state = 'pending' AND tries = 0 AND id > :last ORDER BY id LIMIT 500) waiting
+    )
+    SELECT id, p.events, body FROM payloads p JOIN counted USING (id, received_on) WHERE before < :most ORDER BY id
+"""
+_THESE = "SELECT id, events, body FROM payloads WHERE id = ANY(:ids) AND state = 'pending' ORDER BY id FOR UPDATE SKIP LOCKED"
 _FAILED_BEFORE = """
     SELECT id FROM payloads WHERE state = 'pending' AND tries > 0
         AND (rung_at IS NULL OR rung_at NOT BETWEEN clock_timestamp() - CAST(:again AS interval) AND clock_timestamp()) ORDER BY id
@@ -78,11 +91,12 @@ def ingest() -> None:
     failures: list[Exception] = []
     with transaction() as tx:
         again = tx.execute(_FAILED_BEFORE, again=RING_AGAIN).scalars().all()
-    for payload_id in again:
-        _take_in([payload_id], failures)
-    while taken := _in_turn(failures):
-        if time.monotonic() - begun > STINT:
-            break
+    with _Ahead() as ahead:
+        for payload_id in again:
+            _take_in([payload_id], failures, ahead)
+        while taken := _in_turn(failures, ahead):
+            if time.monotonic() - begun > STINT:
+                break
     if taken:
         with transaction() as tx:
             tx.enqueue(queue.INGEST_PAYLOADS)
@@ -100,28 +114,71 @@ def replay() -> int:
     return again
 
 
-def _in_turn(failures: list[Exception]) -> int:
+class _Ahead:
+    """Reads the next payloads in a thread of its own, while the database is at the last ones: on two processors, half of the time."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1)
+        self._next: Future[dict[int, Parsed]] | None = None
+        self.is_wanted = True
+        """Not while an issue is being sent: it needs the other processor."""
+
+    def __enter__(self) -> "_Ahead":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def read(self, rows: Sequence[Any]) -> dict[int, Parsed]:
+        """What these payloads say; goes on to what follows them if they are a whole set. Raises what `_parse` does."""
+        waiting, self._next = self._next, None
+        known: dict[int, Parsed] = {}
+        with suppress(TimeoutError):  # its connection may hang, which must not stop this one
+            known = waiting.result(PATIENCE) if waiting else known
+        if self.is_wanted and sum(row.events for row in rows) >= A_SET:
+            self._next = self._thread.submit(_read_beyond, rows[-1].id)
+        return {row.id: known.get(row.id) or _parse(row.body) for row in rows}
+
+
+def _read_beyond(last: int) -> dict[int, Parsed]:
+    """What the payloads beyond that one say. Fails in nothing: whoever takes them in meets what is wrong with them."""
+    found = {}
+    with suppress(Exception), transaction() as tx:
+        for row in tx.execute(_BEYOND, last=last, most=A_SET):
+            with suppress(Exception):
+                found[row.id] = _parse(row.body)
+    return found
+
+
+def _parse(body: bytes) -> Parsed:
+    """Raises MalformedPayloadError, and zlib.error."""
+    return sendgrid_events.parse(zlib.decompress(body))
+
+
+def _in_turn(failures: list[Exception], ahead: _Ahead) -> int:
     """Take in the next set, and leave the machine to an issue that is being sent. The worker of this queue does nothing else."""
     begun = time.monotonic()
-    taken = _take_in(None, failures)
+    taken = _take_in(None, failures, ahead)
     spent = time.monotonic() - begun
     with transaction() as tx:
         busy = taken and tx.execute(_BEING_SENT).scalar_one()
+    ahead.is_wanted = not busy
     if busy:
         time.sleep(min(LONGEST_REST, YIELD * spent))
     return taken
 
 
-def _take_in(ids: Sequence[int] | None, failures: list[Exception]) -> int:
+def _take_in(ids: Sequence[int] | None, failures: list[Exception], ahead: _Ahead) -> int:
     """Take in these payloads, or the next that wait, unless somebody else is at them. When they cannot be taken in together, then
     by halves, so that one that fails harms no other. Returns how many there were."""
-    found: dict[int, bytes] = {}
+    found: list[int] = []
     failure: Exception | None = None
     try:
         with transaction() as tx:
             rows = tx.execute(_NEXT, most=A_SET) if ids is None else tx.execute(_THESE, ids=list(ids))
-            found = {row.id: row.body for row in rows}
-            touched = _take(tx, found) if found else []
+            waiting = rows.all()
+            found = [row.id for row in waiting]
+            touched = _take(tx, ahead.read(waiting)) if found else []
     except Exception as error:
         if not found:
             raise
@@ -131,12 +188,11 @@ def _take_in(ids: Sequence[int] | None, failures: list[Exception]) -> int:
             with transaction() as tx:
                 close_if_done(tx, issue_id)
     elif len(found) == 1:
-        _count_failure(next(iter(found)), failure)
+        _count_failure(found[0], failure)
         failures.append(failure)
     else:
-        several = list(found)
-        _take_in(several[: len(several) // 2], failures)
-        _take_in(several[len(several) // 2 :], failures)
+        _take_in(found[: len(found) // 2], failures, ahead)
+        _take_in(found[len(found) // 2 :], failures, ahead)
     return len(found)
 
 
@@ -153,9 +209,8 @@ def _count_failure(payload_id: int, failure: Exception) -> None:
         )
 
 
-def _take(tx: Transaction, bodies: dict[int, bytes]) -> list[int]:
+def _take(tx: Transaction, parsed: Mapping[int, Parsed]) -> list[int]:
     """Record the payloads' events. Returns the issues of which an unknown batch was resolved."""
-    parsed = {payload_id: sendgrid_events.parse(zlib.decompress(body)) for payload_id, body in bodies.items()}
     strange = take_mail_events(tx, {payload_id: one.mails for payload_id, one in parsed.items()})
     taken = take_events(tx, {payload_id: one.events for payload_id, one in parsed.items()})
     tx.execute(

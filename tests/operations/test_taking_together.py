@@ -3,6 +3,7 @@ is told again costs no row."""
 
 import json
 import threading
+import time
 import uuid
 import zlib
 from collections.abc import Callable
@@ -11,10 +12,9 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import event as listening
 from sqlalchemy.exc import DBAPIError
 
-from service import db, queue
+from service import queue
 from service.db import transaction
 from service.operations import sweeping, tracking
 from service.operations.suppressing import Due, suppress_all
@@ -34,14 +34,6 @@ def copies(drain: Drain, sandbox: Sandbox, sql: Sql, bells: list[Any]) -> list[t
     bells.clear()
     sql("DELETE FROM payloads")
     return rows(sql)
-
-
-@pytest.fixture
-def statements(database: Settings) -> list[str]:
-    """What was executed from here on."""
-    seen: list[str] = []
-    listening.listen(db.engine(), "before_cursor_execute", lambda *of: seen.append(of[2]))
-    return seen
 
 
 def waits(*events: dict[str, Any], body: bytes | None = None) -> None:
@@ -143,10 +135,83 @@ def test_a_set_is_no_larger_than_its_memory(
     for number in range(6):
         waits(*(an_event("open", *copy, NOW + number) for copy in copies[:4]))
     failures: list[Exception] = []
-    assert [tracking._take_in(None, failures) for _ in range(3)] == [3, 3, 0]
+    ahead = tracking._Ahead()
+    assert [tracking._take_in(None, failures, ahead) for _ in range(3)] == [3, 3, 0]
     assert failures == []
     waits(*(an_event("open", *copy, NOW + 9) for copy in copies))
-    assert tracking._take_in(None, failures) == 1, "one that is larger alone is a set by itself"
+    assert tracking._take_in(None, failures, ahead) == 1, "one that is larger alone is a set by itself"
+
+
+def test_the_next_set_is_read_while_the_database_is_at_the_last(
+    copies: list[tuple[int, uuid.UUID]], sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each payload is read once, all but the first set's by another thread; one that cannot be read harms none of them."""
+    monkeypatch.setattr(tracking, "A_SET", 3)
+    readers: list[str] = []
+    parse = tracking._parse
+
+    def noted(body: bytes) -> Any:
+        readers.append("worker" if threading.current_thread() is threading.main_thread() else "ahead")
+        return parse(body)
+
+    monkeypatch.setattr(tracking, "_parse", noted)
+    for number, copy in enumerate(copies[:9]):
+        waits(an_event("open", *copy), body=BROKEN if number == 7 else None)
+    with pytest.raises(zlib.error):
+        tracking.ingest()
+    assert [state for state, _ in states(sql)] == [*["ingested"] * 7, "pending", "ingested"]
+    assert readers[:3] == ["worker"] * 3
+    assert readers.count("ahead") == 6, "the second set and the third"
+    assert sql("SELECT count(*) FROM events WHERE type = 'opened'") == [(8,)]
+
+
+def test_what_was_read_and_is_somebody_elses_now_is_left_to_them(
+    copies: list[tuple[int, uuid.UUID]], sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracking, "A_SET", 2)
+    for copy in copies[:4]:
+        waits(an_event("open", *copy))
+    ahead = tracking._Ahead()
+    assert tracking._take_in(None, [], ahead) == 2
+    sql("UPDATE payloads SET state = 'set-aside' WHERE id = (SELECT max(id) FROM payloads)")
+    assert tracking._take_in(None, [], ahead) == 1
+    assert [state for state, _ in states(sql)] == [*["ingested"] * 3, "set-aside"]
+
+
+def test_a_reading_ahead_that_hangs_is_waited_for_a_little_and_then_done_again(
+    copies: list[tuple[int, uuid.UUID]], sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_on = threading.Event()
+    monkeypatch.setattr(tracking, "A_SET", 2)
+    monkeypatch.setattr(tracking, "PATIENCE", 0.05)
+    monkeypatch.setattr(tracking, "_read_beyond", lambda _: goes_on.wait(30) and {})
+    for copy in copies[:6]:
+        waits(an_event("open", *copy))
+    begun = time.monotonic()
+    tracking.ingest()
+    assert time.monotonic() - begun < 15
+    goes_on.set()
+    assert {state for state, _ in states(sql)} == {"ingested"}
+
+
+def test_nothing_is_read_ahead_while_an_issue_is_being_sent(
+    copies: list[tuple[int, uuid.UUID]], sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracking, "A_SET", 1)
+    monkeypatch.setattr(tracking, "YIELD", 0.0)
+    monkeypatch.setattr(tracking, "_BEING_SENT", "SELECT true")
+    read: list[int] = []
+
+    def noted(last: int) -> dict[int, Any]:
+        read.append(last)
+        return {}
+
+    monkeypatch.setattr(tracking, "_read_beyond", noted)
+    for copy in copies[:4]:
+        waits(an_event("open", *copy))
+    tracking.ingest()
+    assert {state for state, _ in states(sql)} == {"ingested"}
+    assert len(read) <= 1, "the first set does not know yet"
 
 
 def test_a_worker_that_was_busy_for_its_stint_rings_for_the_rest(
@@ -199,7 +264,7 @@ def test_workers_with_events_about_the_same_readers_do_not_wait_for_each_other(
 
     def work(first: int) -> None:
         for payload_id in ids[first::3]:
-            tracking._take_in([payload_id], failures)
+            tracking._take_in([payload_id], failures, tracking._Ahead())
 
     at_once(*(partial(work, first) for first in range(3)))
     assert failures == []
@@ -241,7 +306,7 @@ def test_who_left_is_heard_as_soon_as_what_came_before(
     for n in range(60, 200, 20):
         waits(*flood[n : n + 20])
     for _ in range(3):
-        tracking._take_in(None, [])
+        tracking._take_in(None, [], tracking._Ahead())
     assert sql("SELECT count(*) FROM subscriptions WHERE state = 'unsubscribed'") == [(1,)]
     assert ("pending", 0) in states(sql)
 
