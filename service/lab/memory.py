@@ -17,7 +17,7 @@ _SIZES = (
     re.compile(r"^Private_\w+:\s+(\d+) kB", re.MULTILINE),
     re.compile(r"^Pss_Anon:\s+(\d+) kB", re.MULTILINE),
 )
-EVERY = 0.5
+EVERY = 0.1
 
 
 class Watch:

@@ -128,6 +128,8 @@ class Candidates:
             else "UTC"
         )
         only, narrowed = audience(tx, issue)
+        self.are_chosen = bool(only.strip())
+        """Not all of the newsletter's readers are meant."""
         self.parameters: dict[str, Any] = {"newsletter": issue["newsletter_id"], **narrowed}
         several = len(self.variants) > 1
         self.variant = "v.variant_id" if several else str(int(self.variants[0].id))
