@@ -1,5 +1,6 @@
-"""How many sign-ups a second the hosted form takes, beside a page that does nothing, on the same server in the same minute.
-Counts only what was kept and rung for: an answer without a row is a failure, and so is a row without a bell."""
+"""How many sign-ups a second the hosted form takes, beside a page that does nothing, on the same server in the same minute: by itself, with
+the worker that answers them held, and once with that worker beside it. Counts only what was kept and rung for: an answer without a row is a
+failure, and so is a row without a bell."""
 
 import statistics
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from typing import Any
 
 from service.errors import BroadsheetError
 from service.lab import bench
+from service.lab.stopping import held
 from service.operations import mailing_report
 from service.settings import Settings
 
@@ -17,28 +19,32 @@ CONNECTIONS = 16
 
 
 def run(home: Path, seconds: float, say: Callable[[str], None]) -> dict[str, Any]:
-    """Measure; everything else of the service runs meanwhile, and answers the sign-ups up to its cap. Raises BroadsheetError
-    when an answer was not what it should be, or a sign-up that was thanked for is not there or was not rung for."""
+    """Measure; everything else of the service runs meanwhile. Raises BroadsheetError when an answer was not what it should be, or a
+    sign-up that was thanked for is not there or was not rung for."""
     machine = bench.machine()
     with bench.fresh(home) as chosen:
         bench.a_newsletter()
         form = bench.form(chosen)
         # Not counted: the first answers open the connections to the servers.
         warm_up = _measure(chosen, form, 1.0, RUNS)
+        answering = _measure(chosen, form, seconds, RUNS + 1)
+        say(f"with the worker that answers them: {_line(answering)}")
         runs = []
-        for number in range(RUNS):
-            runs.append(_measure(chosen, form, seconds, number))
-            say(_line(runs[-1]))
+        with held(home, "mail"):
+            for number in range(RUNS):
+                runs.append(_measure(chosen, form, seconds, number))
+                say(_line(runs[-1]))
         answered = mailing_report.answered()
         unrung = (home / "log" / "web.log").read_text(errors="replace").count("bell not rung")
     if unrung:
         raise BroadsheetError(f"{unrung:,} sign-ups were kept and not rung for.")
-    kept, thanked = sum(answered.signups.values()), sum(one["signups"] for one in [warm_up, *runs])
+    kept, thanked = sum(answered.signups.values()), sum(one["signups"] for one in [warm_up, answering, *runs])
     if kept != thanked:
         raise BroadsheetError(f"{thanked:,} sign-ups were thanked for, {kept:,} were kept.")
     names = ("signups_per_second", "p50_ms", "p99_ms", "healthz_per_second", "ratio")
     return {
         **{name: round(statistics.median(one[name] for one in runs), 3) for name in names},
+        "answering": answering,
         "connections": CONNECTIONS,
         "kept": kept,
         "mails": answered.mails,
