@@ -18,7 +18,7 @@ ONE = "(SELECT min(id) FROM subscribers)"
 WRONG = {
     "lost": (f"IF NEW.subscriber_id = {ONE} THEN RETURN NULL; END IF;", "deliveries=11"),
     "moved": (
-        f"IF NEW.subscriber_id = {ONE} THEN NEW.batch_id := (SELECT max(id) FROM batches); END IF;",
+        f"IF NEW.subscriber_id = {ONE} THEN NEW.batch_id := (SELECT min(id) FROM batches WHERE id <> NEW.batch_id); END IF;",
         "wrong_batches=2",
     ),
     "left-out": (f"IF NEW.subscriber_id = {ONE} THEN NEW.batch_id := NULL; END IF;", "wrong_batches=1"),
