@@ -30,7 +30,7 @@ from service.models.operator import (
 )
 from service.models.segment import Segment, SubscriberTag, Tag
 from service.models.signup import Link, LinkRequest, Mail, Signup
-from service.models.subscriber import AddressChange, LeaveReason, Subscriber, Subscription
+from service.models.subscriber import AddressChange, LeaveReason, Subscriber, Subscription, UncountedLeaving
 from service.models.upkeep import AuditEntry, Check, Duty, Installation, Worker
 from service.models.writing import IssueEditor, IssuePicture, IssueVersion
 
@@ -90,6 +90,7 @@ __all__ = [
     "Suppression",
     "Tag",
     "TeamMail",
+    "UncountedLeaving",
     "Upload",
     "Variant",
     "WordingCounts",

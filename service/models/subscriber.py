@@ -84,6 +84,16 @@ class AddressChange(Base):
     refused_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
 
+class UncountedLeaving(Base):
+    """Somebody left by a mail's link, and it is still to be counted on the issue: for some seconds."""
+
+    __tablename__ = "uncounted_leavings"
+
+    id: Mapped[Id]
+    subscription_id: Mapped[int] = mapped_column(BigInteger)
+    left_at: Mapped[CreatedAt]
+
+
 class LeaveReason(Base):
     """Why somebody left, for the report; it names no person once the subscription is gone."""
 

@@ -7,18 +7,14 @@ from datetime import date, datetime
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
-import structlog
-from sqlalchemy.exc import DBAPIError
-
 from service import tokens
-from service.db import Transaction, transaction
+from service.db import Transaction, single, transaction
 from service.errors import Invalid, NotFound
 from service.languages import mark
+from service.operations.leaving_counts import count_one
 from service.operations.suppressing import suppress, withdraw
 from service.operations.undoing import just_withdrawn
 from service.tokens import Purpose
-
-log = structlog.get_logger(__name__)
 
 REASONS = ("too-often", "not-expected", "never-signed-up", "not-relevant", "other")
 MAXIMUM_WORDS = 500
@@ -82,18 +78,17 @@ def leave(token: str, *, method: str, origin: Mapping[str, str] = MappingProxyTy
     `method` is `one-click` or `page`; `origin` is the network and user_agent of whoever asked. Raises NotFound for anything we did not sign.
     """
     subscription_id = subscription_of(token)
+    if method == "one-click":
+        # A mail provider presses no button afterwards: there is nothing to take back by.
+        with single() as tx:
+            return Left(
+                subscription_id, withdraw(tx, subscription_id, method=method, details=origin, counts=True), None
+            )
     with transaction() as tx:
-        # Whoever never confirmed has nothing to come back to; a mail provider presses no button afterwards.
-        undoable = method == "page" and _state(tx, subscription_id) != "pending"
-        fresh = withdraw(tx, subscription_id, method=method, details=origin)
+        # Whoever never confirmed has nothing to come back to.
+        undoable = _state(tx, subscription_id) != "pending"
+        fresh = withdraw(tx, subscription_id, method=method, details=origin, counts=True)
         withdrawn_id = just_withdrawn(tx, subscription_id, fresh=fresh) if undoable else None
-    if fresh:
-        # Apart, and allowed to fail, also by waiting too long: a statistic must not keep anybody from leaving.
-        try:
-            with transaction() as tx:
-                _count_on_latest_issue(tx, subscription_id)
-        except DBAPIError as error:
-            log.warning("leave not counted", error=type(error.orig).__name__)
     return Left(subscription_id, fresh, withdrawn_id)
 
 
@@ -122,6 +117,7 @@ def say_why(subscription_id: int, *, reason: str, words: str) -> None:
     if len(words) > MAXIMUM_WORDS:
         raise Invalid(mark("Your words are too long. Shorten them to 500 characters."))
     with transaction() as tx:
+        count_one(tx, subscription_id)
         tx.execute(
             """INSERT INTO leave_reasons (subscription_id, newsletter_id, issue_id, reason, words)
                SELECT n.id, n.newsletter_id,
@@ -158,17 +154,3 @@ def _state(tx: Transaction, subscription_id: int) -> str | None:
 
 def _day(moment: datetime | None, zone: str) -> date | None:
     return None if moment is None else moment.astimezone(ZoneInfo(zone)).date()
-
-
-def _count_on_latest_issue(tx: Transaction, subscription_id: int) -> None:
-    """Reports count who left after an issue. The token names no issue, so it is the reader's latest one."""
-    tx.execute(
-        """UPDATE deliveries SET unsubscribed_at = clock_timestamp() WHERE unsubscribed_at IS NULL AND id = (
-               SELECT d.id FROM subscriptions n
-               CROSS JOIN LATERAL (SELECT id FROM issues WHERE newsletter_id = n.newsletter_id AND prepared_at IS NOT NULL ORDER BY id DESC LIMIT 3) i
-               JOIN deliveries d ON d.issue_id = i.id AND d.subscriber_id = n.subscriber_id
-               JOIN batches b ON b.id = d.batch_id AND b.state IN ('sending', 'accepted', 'unknown')
-               WHERE n.id = :id AND d.excluded IS NULL AND d.failed IS NULL ORDER BY d.issue_id DESC LIMIT 1
-           )""",
-        id=subscription_id,
-    )

@@ -83,9 +83,11 @@ def withdraw(
     method: str,
     at: datetime | None = None,
     details: Mapping[str, Any] | None = None,
+    counts: bool = False,
 ) -> bool:
     """End a subscription and write the consent record of it, with what `details` says of where that came from. False when it
-    had ended, or was begun again after `at`. One statement, which takes the reader's lock first."""
+    had ended, or was begun again after `at`. `counts`: it is to be counted on the reader's latest issue. One statement, which takes the
+    reader's lock first."""
     withdrawn = tx.execute(
         """WITH ended AS (
                UPDATE subscriptions n SET state = 'unsubscribed', changed_at = clock_timestamp() FROM (
@@ -93,7 +95,9 @@ def withdraw(
                ) s
                WHERE n.id = :id AND s.id = n.subscriber_id AND n.state <> 'unsubscribed'
                  AND (CAST(:at AS timestamptz) IS NULL OR n.changed_at < CAST(:at AS timestamptz))
-               RETURNING s.email_key, n.newsletter_id
+               RETURNING n.id, s.email_key, n.newsletter_id
+           ), uncounted AS (
+               INSERT INTO uncounted_leavings (subscription_id) SELECT id FROM ended WHERE :counts
            )
            INSERT INTO consent_records (email_key, newsletter_id, purpose, action, method, details)
            SELECT email_key, newsletter_id, 'newsletter', 'withdrawn', :method, CAST(:details AS jsonb) FROM ended""",
@@ -101,6 +105,7 @@ def withdraw(
         at=at,
         method=method,
         details=json.dumps(dict(details or {})),
+        counts=counts,
     )
     return withdrawn.rowcount == 1
 

@@ -11,6 +11,7 @@ from service.db import Transaction, transaction
 from service.operations import epochs
 from service.operations.bells import RING_AGAIN, close_if_done, hold_stale, ring, ring_seeds
 from service.operations.duties import duty
+from service.operations.leaving_counts import count_leavings
 from service.operations.preparing import ring_due
 from service.operations.recording import LONGEST_WAIT, accept_late, unarmed_release
 from service.operations.scheduling import cancel_pending
@@ -99,7 +100,7 @@ def _lose(tx: Transaction, attempt_id: uuid.UUID) -> None:
 
 
 def sweep_tracking() -> None:
-    """Ring again for payloads whose bell was lost."""
+    """Ring again for payloads whose bell was lost, and count who left."""
     duty("sweep tracking", _sweep_tracking)
 
 
@@ -111,3 +112,4 @@ def _sweep_tracking() -> None:
             again=RING_AGAIN,
         ).scalar_one():
             tx.enqueue(queue.INGEST_PAYLOADS)
+    count_leavings()

@@ -7,6 +7,7 @@ from service.db import Transaction, transaction
 from service.errors import Conflict
 from service.languages import mark
 from service.operations.consenting import agree, last_agreed
+from service.operations.leaving_counts import count_never
 
 UNDO = timedelta(minutes=30)
 PRESSED_TWICE = timedelta(minutes=1)
@@ -48,6 +49,7 @@ def undo(withdrawn: list[tuple[int, int]]) -> int:
     """Begin again what these withdrawals ended: pairs of a subscription and the record that ended it. Returns how many.
     Raises Conflict, and then begins none, when one is older than half an hour or is not the last word any more."""
     with transaction() as tx:
+        count_never(tx, [subscription_id for subscription_id, _ in withdrawn])
         for subscription_id, record_id in withdrawn:
             _begin_again(tx, subscription_id, record_id)
     return len(withdrawn)

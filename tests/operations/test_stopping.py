@@ -22,9 +22,8 @@ from service.tokens import Purpose, Signer
 from tests.builders import a_newsletter, an_issue, people, readers
 from tests.conftest import Sandbox
 from tests.operations.test_sending import Change, Drain, Sql, book, due, scheduled, small, state
-from tests.operations.test_tracking import Deliver, an_event, deliver, rows
 
-__all__ = ["deliver", "small"]
+__all__ = ["small"]
 
 
 @pytest.fixture
@@ -159,23 +158,6 @@ def test_cancelling_and_claiming_at_one_moment_both_succeed(
     sweeping.sweep_sending()
     assert failures == []
     assert book(issue)["accepted"] + book(issue)["excluded"].get("cancelled", 0) == 2
-
-
-def test_leaving_is_in_force_though_its_count_cannot_be_written(
-    drain: Drain, sandbox: Sandbox, sql: Sql, deliver: Deliver
-) -> None:
-    scheduled(1, drain)
-    drain()
-    ((delivery, attempt),) = rows(sql)
-    sql("ALTER TABLE deliveries RENAME COLUMN unsubscribed_at TO away")
-    try:
-        subscription = sql("SELECT id FROM subscriptions")[0][0]
-        assert leaving.leave(Signer(Purpose.LEAVE).sign(subscription), method="one-click").fresh
-    finally:
-        sql("ALTER TABLE deliveries RENAME COLUMN away TO unsubscribed_at")
-    assert sql("SELECT state FROM subscriptions") == [("unsubscribed",)]
-    deliver(an_event("spamreport", delivery, attempt))
-    assert sql("SELECT kind FROM suppressions") == [("complaint",)]
 
 
 def test_an_audience_above_the_maximum_is_let_through_by_its_typed_number_only(drain: Drain, sandbox: Sandbox) -> None:

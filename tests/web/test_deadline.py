@@ -63,6 +63,18 @@ def test_a_statement_that_hangs_is_given_up_and_nothing_was_changed(
     assert left(sql, leaver)
 
 
+def test_a_click_that_hangs_is_said_not_to_be_certain(web: str, database: Settings, leaver: int, sql: Sql) -> None:
+    """It is one statement, which the server may have done when nobody waits for it any more."""
+    with locked(database, leaver):
+        answer = Person().post(f"{web}/u/{Signer(Purpose.LEAVE).sign(leaver)}", {"List-Unsubscribe": "One-Click"})
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "60")
+        assert "It is not certain whether this was done" in answer.said
+    assert (
+        Person().post(f"{web}/u/{Signer(Purpose.LEAVE).sign(leaver)}", {"List-Unsubscribe": "One-Click"}).status == 200
+    )
+    assert left(sql, leaver)
+
+
 def test_a_count_that_hangs_keeps_nobody_from_leaving(web: str, database: Settings, leaver: int, sql: Sql) -> None:
     with owner(database) as connection:
         connection.execute("LOCK TABLE deliveries IN ACCESS EXCLUSIVE MODE")

@@ -40,6 +40,7 @@ NOT_A_READERS = {
     "removed_consent_records": "what is left when a record was removed: a number and a hash",
     "payloads": "raw and compressed, of many readers at once, kept 14 days; what they said is in the events",
     "moves": "the state machine's own table",
+    "uncounted_leavings": "a number and a time, for some seconds; the leaving itself is in the history of consent",
     "imported_rows": "two numbers; the file is in the files imported",
     "import_changes": "two numbers, and what the history of consent says too",
     "segments": "what the team asks of readers, by what it typed",
