@@ -5,6 +5,7 @@ import base64
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 from uuid import uuid4
 
@@ -13,6 +14,7 @@ import structlog
 from celery import Celery
 
 from service import broker
+from service.ringing import Together
 from service.settings import Settings
 
 PREPARE_ISSUE: Final = "sending.prepare_issue"
@@ -66,6 +68,8 @@ QUEUES: Final = ("mail", "sending", "tracking", "default")
 ONE_IS_ENOUGH: Final = frozenset({INGEST_PAYLOADS})
 """Tasks that take up whatever waits, each alone in its queue. One that still waits there will see what was committed before it is begun:
 another would find nothing to do, and a flood would ring as often as it posts."""
+TOGETHER: Final = frozenset({ANSWER_SIGNUP})
+"""Tasks for any number of rows. Their bells are rung in a moment: sign-ups come by the hundred a second, and a bell costs as much as a row."""
 
 PUBLISHING: Final = 2.0
 """Seconds that a bell may take; it takes under a thousandth."""
@@ -154,7 +158,15 @@ def configure(settings: Settings) -> None:
             silent_until = time.monotonic() + SILENT
             raise
 
-    use(send)
+    together = Together(partial(_ring, send))
+
+    def publisher(name: str, arguments: tuple[int, ...]) -> None:
+        if name in TOGETHER:
+            together.add(name, *arguments)
+        else:
+            send(name, arguments)
+
+    use(publisher)
 
 
 def _bell(app: Celery, name: str, arguments: tuple[int, ...]) -> dict[str, Any]:
@@ -205,11 +217,16 @@ def use(publisher: Publisher) -> None:
 
 
 def publish(name: str, *arguments: int) -> bool:
-    """Ring for a task. False, and a line in the log, when the bell could not be rung: the sweep will find the row."""
+    """Ring for a task. False, and a line in the log, when the bell could not be rung: the sweep will find the row. What is rung together
+    with others is rung in a moment, and only the log says if it could not be."""
     if _publisher is None:
         raise RuntimeError("the process was not wired: call wiring.wire(settings) first")
+    return _ring(_publisher, name, arguments)
+
+
+def _ring(publisher: Publisher, name: str, arguments: tuple[int, ...]) -> bool:
     try:
-        _publisher(name, arguments)
+        publisher(name, arguments)
     except (redis.RedisError, OSError) as error:
         log.warning("bell not rung", task=name, error=type(error).__name__)
         return False

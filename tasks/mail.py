@@ -1,4 +1,7 @@
-"""The mails that a reader waits for have a queue and a worker of their own; one sign-up, one request, one mail a task."""
+"""The mails that a reader waits for have a queue and a worker of their own; one request, one mail a task, and sign-ups as they were rung
+for together."""
+
+from celery.exceptions import SoftTimeLimitExceeded
 
 from service import queue
 from service.operations import linking, mailing, mailing_sending, mailing_sweep, team_mails, upkeep
@@ -6,8 +9,18 @@ from tasks.app import app
 
 
 @app.task(name=queue.ANSWER_SIGNUP)
-def answer_signup(signup_id: int) -> None:
-    mailing.answer_signup(signup_id)
+def answer_signups(*signup_ids: int) -> None:
+    """Each by itself: one that fails keeps no other from its answer."""
+    failed: Exception | None = None
+    for signup_id in signup_ids:
+        try:
+            mailing.answer_signup(signup_id)
+        except SoftTimeLimitExceeded:
+            raise
+        except Exception as error:
+            failed = error
+    if failed is not None:
+        raise failed
 
 
 @app.task(name=queue.ANSWER_LINK_REQUEST)

@@ -1,17 +1,25 @@
 """Bells as they travel through a real Valkey: written by the service, read by what workers read with."""
 
+import multiprocessing
+import os
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 import redis
 from kombu import Connection, Queue
 
-from service import queue
-from service.settings import Settings
+import tasks.mail
+from service import queue, ringing
+from service.operations import mailing
+from service.running import environment_of
+from service.settings import ROOT, Settings
 
 
 @pytest.fixture
@@ -33,11 +41,111 @@ def heard(broker: Connection, name: str) -> list[Any]:
     return found
 
 
-def test_every_bell_lies_in_the_queue_that_its_worker_reads(broker: Connection) -> None:
+def test_every_bell_lies_in_the_queue_that_its_worker_reads(broker: Connection, database: Settings) -> None:
     for number, name in enumerate(queue.ROUTES):
         assert queue.publish(name, number)
+    _until_rung(database, queue.ANSWER_SIGNUP)
     rung = [bell for name in queue.QUEUES for bell in heard(broker, name)]
     assert sorted(rung) == sorted((name, [number]) for number, name in enumerate(queue.ROUTES))
+
+
+def _until_rung(database: Settings, task: str) -> None:
+    until = time.monotonic() + 5
+    with redis.Redis.from_url(database.redis_url) as client:
+        while not any(task.encode() in one for one in client.lrange(queue.key_of("mail"), 0, -1)):
+            assert time.monotonic() < until, "it was not rung"
+            time.sleep(0.01)
+
+
+def _bells(broker: Connection, number: int) -> list[list[int]]:
+    """The rows that bells for sign-ups were for, once there are so many rows."""
+    found: list[list[int]] = []
+    until = time.monotonic() + 5
+    while sum(map(len, found)) < number:
+        assert time.monotonic() < until, found
+        found += [arguments for _, arguments in heard(broker, "mail")]
+        time.sleep(0.01)
+    return found
+
+
+def test_the_first_sign_up_is_rung_for_at_once_and_those_at_once_together(
+    broker: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ringing, "PAUSE", 0.5)
+    started = time.monotonic()
+    queue.publish(queue.ANSWER_SIGNUP, 1)
+    assert _bells(broker, 1) == [[1]]
+    for number in range(2, 47):
+        queue.publish(queue.ANSWER_SIGNUP, number)
+    assert time.monotonic() - started < 0.4, "whoever rings does not wait"
+    bells = _bells(broker, 45)
+    assert bells == [[*range(2, 22)], [*range(22, 42)], [*range(42, 47)]]
+
+
+def test_a_child_rings_for_itself(broker: Connection) -> None:
+    queue.publish(queue.ANSWER_SIGNUP, 1)
+    assert _bells(broker, 1) == [[1]]
+    child = multiprocessing.get_context("fork").Process(target=_ring_and_end, args=(2,))
+    child.start()
+    child.join(10)
+    assert child.exitcode == 0
+    assert _bells(broker, 1) == [[2]]
+
+
+def _ring_and_end(number: int) -> None:
+    queue.publish(queue.ANSWER_SIGNUP, number)
+    time.sleep(0.3)
+
+
+def test_what_was_not_rung_yet_is_rung_as_a_process_ends(broker: Connection, database: Settings) -> None:
+    program = """if True:
+        from service import queue, ringing, settings
+        ringing.PAUSE = 60
+        queue.configure(settings.load())
+        for number in (1, 2, 3):
+            queue.publish(queue.ANSWER_SIGNUP, number)
+            __import__("time").sleep(0.2 if number == 1 else 0)
+    """
+    given = {**os.environ, **environment_of(database)}
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=given, check=True, timeout=30)
+    assert _bells(broker, 3) == [[1], [2, 3]]
+
+
+def test_a_bell_that_cannot_be_rung_is_a_line_in_the_log_and_the_next_is_rung(
+    broker: Connection, database: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    rung: list[tuple[int, ...]] = []
+
+    def ring(_name: str, numbers: tuple[int, ...]) -> None:
+        rung.append(numbers)
+        if len(rung) == 1:
+            raise redis.ConnectionError
+
+    together = ringing.Together(partial(queue._ring, ring))
+    together.add(queue.ANSWER_SIGNUP, 1)
+    together.add(queue.ANSWER_SIGNUP, 2)
+    until = time.monotonic() + 5
+    while sum(map(len, rung)) < 2 and time.monotonic() < until:
+        time.sleep(0.01)
+    together.add(queue.ANSWER_SIGNUP, 3)
+    while sum(map(len, rung)) < 3 and time.monotonic() < until:
+        time.sleep(0.01)
+    assert sorted(number for numbers in rung for number in numbers) == [1, 2, 3]
+    assert "bell not rung" in caplog.text
+
+
+def test_a_sign_up_whose_answer_fails_keeps_no_other_from_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered = []
+
+    def answer(signup_id: int) -> None:
+        if signup_id == 2:
+            raise ZeroDivisionError
+        answered.append(signup_id)
+
+    monkeypatch.setattr(mailing, "answer_signup", answer)
+    with pytest.raises(ZeroDivisionError):
+        tasks.mail.answer_signups(1, 2, 3)
+    assert answered == [1, 3]
 
 
 def test_bells_of_one_queue_are_heard_in_the_order_in_which_they_were_rung(broker: Connection) -> None:
