@@ -94,7 +94,7 @@ class Rows(_Found[Any]):
     """What a statement found. Each row can be read once."""
 
     def __init__(self, cursor: psycopg.Cursor[Named], statement: str) -> None:
-        super().__init__(cursor, statement, _row_of(*(column.name for column in cursor.description or ())))
+        super().__init__(cursor, statement, _row_of(*_names(cursor)))
 
     @property
     def rowcount(self) -> int:
@@ -106,7 +106,7 @@ class Rows(_Found[Any]):
 
     def keys(self) -> tuple[str, ...]:
         """The columns' names."""
-        return tuple(column.name for column in self._cursor.description or ())
+        return _names(self._cursor)
 
     def scalars(self) -> _Found[Any]:
         """The first column of each row."""
@@ -128,6 +128,12 @@ class Rows(_Found[Any]):
     def scalar(self) -> Any:
         """The first column of the first row, or None."""
         return self.scalars().first()
+
+
+def _names(cursor: psycopg.Cursor[Named]) -> tuple[str, ...]:
+    # The driver's own description makes an object for each column.
+    found = cursor.pgresult
+    return () if found is None else tuple((found.fname(n) or b"").decode() for n in range(found.nfields))
 
 
 def _first(row: Named) -> Any:

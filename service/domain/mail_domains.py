@@ -1,6 +1,8 @@
 """Domains that are known by name: mailboxes that many people have, of which a misspelling is likely, and mailboxes for a
 few minutes. Advises and flags; refuses nobody."""
 
+from functools import lru_cache
+
 _COMMON = """
     126.com 139.com 163.com aliyun.com aol.com bluewin.ch btinternet.com foxmail.com free.fr gmail.com gmx.at gmx.ch gmx.de
     gmx.net googlemail.com hotmail.co.uk hotmail.com hotmail.de hotmail.fr icloud.com laposte.net live.com live.fr mac.com
@@ -30,6 +32,7 @@ def is_disposable(domain: str) -> bool:
     return any(".".join(labels[n:]) in DISPOSABLE for n in range(len(labels) - 1))
 
 
+@lru_cache(maxsize=1000)
 def likely_meant(domain: str) -> str | None:
     """The common domain that this one is a slip away from (`gmial.com`, `gmail.con`); None when it is common itself, or like
     none of them. A slip is one character too many, missing, wrong, or two changed places."""
