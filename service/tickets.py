@@ -4,7 +4,6 @@ purpose opens for no other. It is readable to whoever holds it, so no address be
 import hashlib
 import re
 from datetime import timedelta
-from functools import lru_cache
 from typing import Any
 
 from itsdangerous import BadData, URLSafeSerializer, URLSafeTimedSerializer
@@ -47,15 +46,13 @@ def _plain(text: str) -> str:
 
 
 def _timed(purpose: str) -> URLSafeTimedSerializer:
-    return _timed_with(purpose, tuple(current().secret_keys))
-
-
-@lru_cache(maxsize=100)
-def _timed_with(purpose: str, keys: tuple[str, ...]) -> URLSafeTimedSerializer:
-    # The newest key signs, and itsdangerous takes that to be the last one; all of them open.
-    return URLSafeTimedSerializer(list(reversed(keys)), salt=f"sealed:{purpose}", signer_kwargs=_SIGNER)
+    return URLSafeTimedSerializer(_keys(), salt=f"sealed:{purpose}", signer_kwargs=_SIGNER)
 
 
 def _untimed(purpose: str) -> URLSafeSerializer:
-    keys = list(reversed(current().secret_keys))
-    return URLSafeSerializer(keys, salt=f"sealed-for-good:{purpose}", signer_kwargs=_SIGNER)
+    return URLSafeSerializer(_keys(), salt=f"sealed-for-good:{purpose}", signer_kwargs=_SIGNER)
+
+
+def _keys() -> list[str]:
+    # The newest key signs, and itsdangerous takes that to be the last one; all of them open.
+    return list(reversed(current().secret_keys))

@@ -38,7 +38,7 @@ def run(home: Path, seconds: float, say: Callable[[str], None]) -> dict[str, Any
         links = _links(chosen, made["newsletter"])
         _measure(chosen, links, warm_up)
         runs = []
-        with memory.Watch(home) as watch:
+        with memory.Watch(home, every=1.0) as watch:
             for _ in range(RUNS):
                 runs.append(_measure(chosen, links, seconds))
                 say(_line(runs[-1]))

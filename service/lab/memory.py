@@ -18,13 +18,15 @@ _SIZES = (
     re.compile(r"^Pss_Anon:\s+(\d+) kB", re.MULTILINE),
 )
 EVERY = 0.1
+"""Seconds between two looks, which take some milliseconds each."""
 
 
 class Watch:
     """The highest resident memory by kind of process, of those whose environment or command names the home."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, every: float = EVERY) -> None:
         self._home = str(home).encode()
+        self._every = every
         self._highest: dict[str, float] = {}
         self._ours: set[str] = set()
         self._stop = threading.Event()
@@ -47,7 +49,7 @@ class Watch:
         return dict(sorted(self._highest.items()))
 
     def _look_again(self) -> None:
-        while not self._stop.wait(EVERY):
+        while not self._stop.wait(self._every):
             self._look_at_all()
 
     def _look_at_all(self) -> None:
