@@ -15,7 +15,7 @@ from service.settings import Settings
 
 RUNS = 3
 CONNECTIONS = 16
-"""As many as the web server has threads."""
+"""Kept open, as a proxy's are, and each always waiting for an answer."""
 
 
 def run(home: Path, seconds: float, say: Callable[[str], None]) -> dict[str, Any]:

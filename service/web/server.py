@@ -9,9 +9,10 @@ from service.web import asking
 
 _address = os.environ.get("LISTEN", "127.0.0.1")
 bind = f"{f'[{_address}]' if ':' in _address else _address}:{os.environ.get('PORT', '8000')}"
-workers = 2
+# One more than processors: Python runs one thread of a process at a time, so that each of two rests while its own threads wait.
+workers = 3
 threads = 8
-worker_class = "gthread"
+worker_class = "service.web.worker.Worker"
 timeout = 60
 graceful_timeout = 10
 preload_app = True
