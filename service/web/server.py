@@ -11,7 +11,7 @@ _address = os.environ.get("LISTEN", "127.0.0.1")
 bind = f"{f'[{_address}]' if ':' in _address else _address}:{os.environ.get('PORT', '8000')}"
 # One more than processors: Python runs one thread of a process at a time, so that each of two rests while its own threads wait.
 workers = 3
-threads = 8
+threads = 5
 worker_class = "service.web.worker.Worker"
 timeout = 60
 graceful_timeout = 10
