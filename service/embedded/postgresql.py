@@ -29,7 +29,7 @@ _SETTINGS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
     "shared_buffers": "128MB",
-    # 64 sending workers, 40 of the web, one for each other process, and commands: a slot costs some 10 KB.
+    # 64 sending workers, 60 of the web, one for each other process, and commands: a slot costs some 10 KB.
     "max_connections": "200",
     "wal_level": "minimal",
     "max_wal_senders": "0",
