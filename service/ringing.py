@@ -9,6 +9,10 @@ from collections import defaultdict
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 
+import structlog
+
+log = structlog.get_logger(__name__)
+
 Ring = Callable[[str, tuple[int, ...]], object]
 Waiting = SimpleQueue[tuple[str, int]]
 
@@ -19,7 +23,7 @@ MOST = 20
 
 
 class Together:
-    """Bells of tasks that take any number of rows, on their way to `ring`, which raises nothing."""
+    """Bells of tasks that take any number of rows, on their way to `ring`. Whatever it raises is a line in the log: the next ones are rung."""
 
     def __init__(self, ring: Ring) -> None:
         self._ring = ring
@@ -51,7 +55,10 @@ class Together:
             numbers[name].append(number)
         for name, rows in numbers.items():
             for start in range(0, len(rows), MOST):
-                self._ring(name, tuple(rows[start : start + MOST]))
+                try:
+                    self._ring(name, tuple(rows[start : start + MOST]))
+                except Exception:
+                    log.exception("bells not rung", task=name)
 
 
 def _rest(waiting: Waiting) -> list[tuple[str, int]]:

@@ -1,11 +1,14 @@
 """The mails that a reader waits for have a queue and a worker of their own; one request, one mail a task, and sign-ups as they were rung
 for together."""
 
+import structlog
 from celery.exceptions import SoftTimeLimitExceeded
 
 from service import queue
 from service.operations import linking, mailing, mailing_sending, mailing_sweep, team_mails, upkeep
 from tasks.app import app
+
+log = structlog.get_logger(__name__)
 
 
 @app.task(name=queue.ANSWER_SIGNUP)
@@ -18,6 +21,7 @@ def answer_signups(*signup_ids: int) -> None:
         except SoftTimeLimitExceeded:
             raise
         except Exception as error:
+            log.exception("sign-up not answered", signup=signup_id)
             failed = error
     if failed is not None:
         raise failed

@@ -21,7 +21,7 @@ from service.tokens import email_key
 
 METHOD = "erasure"
 
-# Locked in the order of their ids, before the reader: events are taken in that order, too, and so nobody waits in a circle.
+# Locked after the reader, in the order of their ids: events are taken in that order, too, and so nobody waits in a circle.
 # One look-up an issue: there is no index on the reader alone, and an issue may have a million readers.
 _DELIVERIES = """
     SELECT id, issue_id FROM deliveries
@@ -74,12 +74,12 @@ def erase(tx: Transaction, subscriber_id: int, *, method: str) -> Certificate:
     if found is None:
         raise NotFound("There is no such reader, or they were erased already.")
     key = bytes(found)
-    deliveries = tx.execute(_DELIVERIES, id=subscriber_id).all()
     locked = tx.execute(
         "SELECT id FROM subscribers WHERE id = :id AND email_key = :key FOR UPDATE", id=subscriber_id, key=key
     )
     if locked.one_or_none() is None:
         raise NotFound("The reader was erased, or changed their address, at this very moment.")
+    deliveries = tx.execute(_DELIVERIES, id=subscriber_id).all()
     acts = proving.history(tx, key)
     keys = [key, *_former(tx, subscriber_id, {act.email_key for act in acts} - {key})]
     removed = {"subscriptions": _withdraw(tx, subscriber_id, key)}

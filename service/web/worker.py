@@ -20,6 +20,18 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         """The worker's loop asks for this again after every event."""
         super().set_accept_enabled(enabled and not self._is_busy())
 
+    @property
+    def max_keepalived(self) -> int:
+        """How many connections may stay open after their answers. None while one waits for a thread: those that are always asking would
+        keep everybody else from being taken."""
+        return 0 if self._asking() > self.cfg.threads else self._most_kept
+
+    @max_keepalived.setter
+    def max_keepalived(self, most: int) -> None:
+        self._most_kept = most
+
     def _is_busy(self) -> bool:
-        resting = len(self.keepalived_conns) + len(self.pending_conns)
-        return bool(self.nr_conns - resting >= self.cfg.threads)
+        return self._asking() >= int(self.cfg.threads)
+
+    def _asking(self) -> int:
+        return int(self.nr_conns) - len(self.keepalived_conns) - len(self.pending_conns)

@@ -107,3 +107,30 @@ def test_connections_that_rest_keep_nobody_from_being_taken(port: int) -> None:
 def test_more_requests_than_threads_are_all_answered(port: int) -> None:
     with ThreadPoolExecutor(40) as pool:
         assert len(list(pool.map(lambda _: _ask(port, "/slow"), range(40)))) == 40
+
+
+def test_those_that_always_ask_keep_nobody_from_being_taken(port: int) -> None:
+    """They were taken while nothing was asked, more than there are threads, and from now on each asks again as soon as it is answered."""
+    asking = [http.client.HTTPConnection("127.0.0.1", port, timeout=10) for _ in range(3 * THREADS * PROCESSES)]
+    for connection in asking:
+        connection.request("GET", "/")
+        assert connection.getresponse().read()
+    enough = threading.Event()
+
+    def ask_again(connection: http.client.HTTPConnection) -> None:
+        while not enough.is_set():
+            connection.request("GET", "/slow")
+            assert connection.getresponse().read()
+
+    with ThreadPoolExecutor(len(asking)) as pool:
+        others = [pool.submit(ask_again, connection) for connection in asking]
+        time.sleep(2 * SLOW)
+        started = time.monotonic()
+        try:
+            assert _ask(port, "/")
+            took = time.monotonic() - started
+        finally:
+            enough.set()
+        for one in others:
+            one.result(10)
+    assert took < 8 * SLOW, "it waits for its turn, and not for the end of them all"
