@@ -1,30 +1,14 @@
 """The mails that a reader waits for have a queue and a worker of their own; one request, one mail a task, and sign-ups as they were rung
 for together."""
 
-import structlog
-from celery.exceptions import SoftTimeLimitExceeded
-
 from service import queue
 from service.operations import linking, mailing, mailing_sending, mailing_sweep, team_mails, upkeep
 from tasks.app import app
 
-log = structlog.get_logger(__name__)
-
 
 @app.task(name=queue.ANSWER_SIGNUP)
 def answer_signups(*signup_ids: int) -> None:
-    """Each by itself: one that fails keeps no other from its answer."""
-    failed: Exception | None = None
-    for signup_id in signup_ids:
-        try:
-            mailing.answer_signup(signup_id)
-        except SoftTimeLimitExceeded:
-            raise
-        except Exception as error:
-            log.exception("sign-up not answered", signup=signup_id)
-            failed = error
-    if failed is not None:
-        raise failed
+    mailing.answer_signups(signup_ids)
 
 
 @app.task(name=queue.ANSWER_LINK_REQUEST)

@@ -2,6 +2,7 @@
 commit. Refuses to write to anybody here: the address, and whether it may be written to, are read when the mail is sent."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -105,6 +106,19 @@ def ask_for(
     ).scalar_one()
     tx.enqueue(queue.SEND_MAIL, mail_id)
     return mail_id
+
+
+def answer_signups(signup_ids: Sequence[int]) -> None:
+    """Answer each by itself: one that fails keeps no other from its answer. Raises the last failure."""
+    failed: Exception | None = None
+    for signup_id in signup_ids:
+        try:
+            answer_signup(signup_id)
+        except Exception as error:
+            log.exception("sign-up not answered", signup=signup_id)
+            failed = error
+    if failed is not None:
+        raise failed
 
 
 @named("signup")

@@ -15,7 +15,6 @@ import pytest
 import redis
 from kombu import Connection, Queue
 
-import tasks.mail
 from service import queue, ringing
 from service.operations import mailing
 from service.running import environment_of
@@ -148,7 +147,7 @@ def test_a_sign_up_whose_answer_fails_keeps_no_other_from_its_own(monkeypatch: p
 
     monkeypatch.setattr(mailing, "answer_signup", answer)
     with pytest.raises(ZeroDivisionError):
-        tasks.mail.answer_signups(1, 2, 3)
+        mailing.answer_signups([1, 2, 3])
     assert answered == [1, 3]
 
 
