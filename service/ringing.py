@@ -58,7 +58,7 @@ class Together:
                 try:
                     self._ring(name, tuple(rows[start : start + MOST]))
                 except Exception:
-                    log.exception("bells not rung", task=name)
+                    log.exception("bell not rung", task=name)
 
 
 def _rest(waiting: Waiting) -> list[tuple[str, int]]:

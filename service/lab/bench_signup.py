@@ -37,7 +37,7 @@ def run(home: Path, seconds: float, say: Callable[[str], None]) -> dict[str, Any
         answered = mailing_report.answered()
         unrung = (home / "log" / "web.log").read_text(errors="replace").count("bell not rung")
     if unrung:
-        raise BroadsheetError(f"{unrung:,} sign-ups were kept and not rung for.")
+        raise BroadsheetError(f"{unrung:,} bells, each for some sign-ups that were kept, were not rung.")
     kept, thanked = sum(answered.signups.values()), sum(one["signups"] for one in [warm_up, answering, *runs])
     if kept != thanked:
         raise BroadsheetError(f"{thanked:,} sign-ups were thanked for, {kept:,} were kept.")

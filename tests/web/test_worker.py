@@ -61,6 +61,15 @@ def _ask(port: int, path: str) -> str:
     return answer
 
 
+def _kept_open(port: int) -> list[http.client.HTTPConnection]:
+    """More connections than there are threads, each of which was answered once."""
+    opened = [http.client.HTTPConnection("127.0.0.1", port, timeout=10) for _ in range(3 * THREADS * PROCESSES)]
+    for connection in opened:
+        connection.request("GET", "/")
+        assert connection.getresponse().read()
+    return opened
+
+
 def _until_all_answer(port: int) -> None:
     until = time.monotonic() + 20
     seen: set[str] = set()
@@ -93,12 +102,9 @@ def test_what_one_process_has_no_thread_for_is_answered_by_another(port: int) ->
 
 def test_connections_that_rest_keep_nobody_from_being_taken(port: int) -> None:
     """Browsers keep theirs open; a thread is taken by what is asked alone."""
-    resting = [http.client.HTTPConnection("127.0.0.1", port, timeout=10) for _ in range(3 * THREADS * PROCESSES)]
-    for connection in resting:
-        connection.request("GET", "/")
-        assert connection.getresponse().read()
+    resting = _kept_open(port)
     started = time.monotonic()
-    assert sum(Counter(_at_once(port, "/slow")).values()) == THREADS * PROCESSES
+    assert len(_at_once(port, "/slow")) == THREADS * PROCESSES
     assert time.monotonic() - started < 2 * SLOW
     for connection in resting:
         connection.close()
@@ -111,10 +117,7 @@ def test_more_requests_than_threads_are_all_answered(port: int) -> None:
 
 def test_those_that_always_ask_keep_nobody_from_being_taken(port: int) -> None:
     """They were taken while nothing was asked, more than there are threads, and from now on each asks again as soon as it is answered."""
-    asking = [http.client.HTTPConnection("127.0.0.1", port, timeout=10) for _ in range(3 * THREADS * PROCESSES)]
-    for connection in asking:
-        connection.request("GET", "/")
-        assert connection.getresponse().read()
+    asking = _kept_open(port)
     enough = threading.Event()
 
     def ask_again(connection: http.client.HTTPConnection) -> None:
