@@ -25,7 +25,7 @@ def announced(home: Path, ports: Mapping[str, int]) -> Iterator[None]:
     notice = folder / "up.json"
     with (folder / "up.lock").open("w") as file:
         if not _locked(file):
-            raise BroadsheetError(f"`broadsheet up` is running for {home} already.")
+            raise already_up(home)
         # What an `up` before has left says other ports.
         notice.unlink(missing_ok=True)
         draft = folder / f".up.json.{os.getpid()}"
@@ -35,6 +35,11 @@ def announced(home: Path, ports: Mapping[str, int]) -> Iterator[None]:
             yield
         finally:
             notice.unlink(missing_ok=True)
+
+
+def already_up(home: Path) -> BroadsheetError:
+    """What a second `up` of the home is told."""
+    return BroadsheetError(f"`broadsheet up` is running for {home} already.")
 
 
 def running_up(home: Path) -> dict[str, int] | None:

@@ -3,7 +3,6 @@ running `broadsheet up` of the same home already provides."""
 
 import json
 import os
-import socket
 import sys
 import threading
 import time
@@ -19,8 +18,8 @@ from alembic.util import CommandError
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
-from service import db, embedded, wiring
-from service.announcing import announced, running_up
+from service import db, embedded, ports, wiring
+from service.announcing import already_up, announced, running_up
 from service.errors import BroadsheetError
 from service.migrations import runner
 from service.operations import epochs
@@ -109,18 +108,18 @@ def everything(
     commands join. `any_ports`: use others where the set ones are taken. Raises BroadsheetError when something does not come up."""
     with database(chosen) as connected:
         epochs.refuse_unless_same()
-        if not announce and running_up(connected.home) is not None:
+        if running_up(connected.home) is not None:
+            if announce:
+                raise already_up(connected.home)
             yield Running(connected, joined=True)
             return
-        if not announce or any_ports:
-            connected = _with_free_ports(connected)
-        wiring.wire(connected)
         with ExitStack() as stack:
+            connected = stack.enter_context(_kept_ports(connected, any_ports=any_ports or not announce))
+            wiring.wire(connected)
             if announce:
                 stack.enter_context(
                     announced(connected.home, {"port": connected.port, "sandbox_port": connected.sandbox_port})
                 )
-                _check_ports(connected)
             stack.enter_context(
                 _looked_after(Supervisor(processes(connected), log_directory=connected.home / "log", on_line=on_line))
             )
@@ -251,43 +250,27 @@ def _make_home(home: Path) -> None:
 
 def _like_running_up(chosen: Settings) -> Settings:
     """With the ports of the running `up`, so that links made here are its."""
-    if (ports := running_up(chosen.home)) is None:
+    if (said := running_up(chosen.home)) is None:
         return chosen
-    return _with_ports(chosen, ports["port"], ports["sandbox_port"])
+    return _with_ports(chosen, said["port"], said["sandbox_port"])
 
 
-def _with_free_ports(chosen: Settings) -> Settings:
-    """The set ports where they are free, else any: nobody was told them yet."""
-    return _with_ports(
-        chosen, _free(chosen.port), _free(chosen.sandbox_port) if chosen.sandbox else chosen.sandbox_port
-    )
+@contextmanager
+def _kept_ports(chosen: Settings, *, any_ports: bool) -> Iterator[Settings]:
+    """These settings with ports that are nobody else's until leaving: whoever answers there would be taken for us. `any_ports`:
+    others where the set ones are taken, since nobody was told them yet. Raises BroadsheetError."""
+    with ExitStack() as stack:
+        port = stack.enter_context(ports.kept(chosen.port, option=None if any_ports else "--port"))
+        sandbox_port = chosen.sandbox_port
+        if chosen.sandbox:
+            sandbox_port = stack.enter_context(ports.kept(sandbox_port, option=None if any_ports else "--sandbox-port"))
+        yield _with_ports(chosen, port, sandbox_port)
 
 
 def _with_ports(chosen: Settings, port: int, sandbox_port: int) -> Settings:
     public = chosen.public_url.replace(f"http://127.0.0.1:{chosen.port}", f"http://127.0.0.1:{port}")
     provider_url = f"http://127.0.0.1:{sandbox_port}" if chosen.sandbox else chosen.sendgrid_url
     return replace(chosen, port=port, sandbox_port=sandbox_port, public_url=public, sendgrid_url=provider_url)
-
-
-def _check_ports(chosen: Settings) -> None:
-    """Refuse ports that are taken: whoever answers there would be taken for us. Raises BroadsheetError."""
-    for port, option in (
-        (chosen.port, "--port"),
-        *(((chosen.sandbox_port, "--sandbox-port"),) if chosen.sandbox else ()),
-    ):
-        if _free(port) != port:
-            raise BroadsheetError(f"Port {port} is taken. Stop what uses it, or choose another with {option}.")
-
-
-def _free(port: int) -> int:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            probe.bind(("127.0.0.1", 0))
-        chosen: int = probe.getsockname()[1]
-        return chosen
 
 
 def _wait_until_up(chosen: Settings) -> None:
