@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, LargeBinary
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, LargeBinary, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.models.base import Base, CreatedAt, Document, Id
@@ -25,28 +25,15 @@ class Import(Base):
 
 
 class ImportedRow(Base):
-    """A subscriber named by a sendable row of the file, whether new or known."""
+    """A subscriber named by a sendable row of the file, whether new or known. `began`: the import began the subscription, or made it
+    active, which undoing the import takes back. Ends with the subscriber."""
 
     __tablename__ = "imported_rows"
 
-    # Checked by a trigger once a statement: a foreign key would ask once for each of a million rows.
+    # Checked by a trigger once a statement: foreign keys would ask once for each of a million rows.
     import_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
-    subscriber_id: Mapped[int] = mapped_column(
-        ForeignKey("subscribers.id", ondelete="CASCADE"), primary_key=True, index=True
-    )
-
-
-class ImportChange(Base):
-    """What an import began with a subscriber (`added`, `activated`): what undoing it takes back."""
-
-    __tablename__ = "import_changes"
-
-    # Checked by a trigger once a statement: a foreign key would ask once for each of a million rows.
-    import_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
-    subscriber_id: Mapped[int] = mapped_column(
-        ForeignKey("subscribers.id", ondelete="CASCADE"), primary_key=True, index=True
-    )
-    what: Mapped[str] = mapped_column(primary_key=True)
+    subscriber_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, index=True, autoincrement=False)
+    began: Mapped[bool] = mapped_column(server_default=false())
 
 
 class ImportDetails(Base):

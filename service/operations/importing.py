@@ -41,11 +41,6 @@ _STAGING = """
         attributes jsonb, agrees boolean, objects boolean
     ) ON COMMIT DROP
 """
-# What undoing the import would take back.
-_KEEP_CHANGES = """
-    INSERT INTO import_changes (import_id, subscriber_id, what)
-    SELECT :import, subscriber_id, what FROM changes WHERE what IN ('added', 'activated')
-"""
 _COUNTS = """
     SELECT count(*) AS readers, count(*) FILTER (WHERE r.outcome = 'suppressed') AS suppressed,
         count(i.subscriber_id) AS sendable,
@@ -139,8 +134,7 @@ def import_subscribers(
 
 
 def _keep(tx: Transaction, import_id: int, report: ImportReport) -> ImportReport:
-    """Write down what the import did, for who asks and for taking it back."""
-    tx.execute(_KEEP_CHANGES, {"import": import_id})
+    """Write down what the import did, for who asks."""
     counts = {name: value for name, value in report.to_json().items() if name not in ("import_id", "faults", "notes")}
     tx.execute(
         "UPDATE imports SET counts = CAST(:counts AS jsonb) WHERE id = :id", counts=json.dumps(counts), id=import_id

@@ -143,8 +143,9 @@ _CONSENT = """
     ) acts GROUP BY n / :piece
 """
 _AUDIENCE = """
-    INSERT INTO imported_rows (import_id, subscriber_id)
-    SELECT :import, r.subscriber_id FROM readers r
+    INSERT INTO imported_rows (import_id, subscriber_id, began)
+    SELECT :import, r.subscriber_id,
+        r.subscriber_id IN (SELECT c.subscriber_id FROM changes c WHERE c.what IN ('added', 'activated')) FROM readers r
     JOIN subscriptions n ON n.newsletter_id = :newsletter AND n.subscriber_id = r.subscriber_id AND n.state = 'active'
     WHERE r.outcome = 'taken' ORDER BY r.subscriber_id
 """

@@ -16,16 +16,16 @@ METHOD = "import-undone"
 _UNDONE = """
     CREATE TEMPORARY TABLE undone ON COMMIT DROP AS
     SELECT n.id AS subscription_id, n.subscriber_id, s.email_key
-    FROM import_changes c JOIN imports i ON i.id = c.import_id
+    FROM imported_rows c JOIN imports i ON i.id = c.import_id
     JOIN subscriptions n ON n.subscriber_id = c.subscriber_id AND n.newsletter_id = i.newsletter_id
     JOIN subscribers s ON s.id = n.subscriber_id
-    WHERE c.import_id = :import AND c.what IN ('added', 'activated') AND n.state = 'active' AND NOT {touched} AND NOT {sent}
+    WHERE c.import_id = :import AND c.began AND n.state = 'active' AND NOT {touched} AND NOT {sent}
     FOR UPDATE OF n
 """
 # Before their subscriptions and by their ids, as everybody does.
 _LOCK_READERS = """
     SELECT count(*) FROM (
-        SELECT FROM subscribers WHERE id IN (SELECT subscriber_id FROM import_changes WHERE import_id = :import) ORDER BY id FOR NO KEY UPDATE
+        SELECT FROM subscribers WHERE id IN (SELECT subscriber_id FROM imported_rows WHERE import_id = :import AND began) ORDER BY id FOR NO KEY UPDATE
     ) locked
 """
 # The import's own act is the reader's last one for this newsletter.
@@ -36,9 +36,9 @@ _TOUCHED = """EXISTS (
 _SENT = "EXISTS (SELECT FROM deliveries d WHERE d.subscription_id = n.id AND d.excluded IS NULL)"
 _LEFT_ALONE = """
     SELECT count(*) FILTER (WHERE {touched}) AS touched, count(*) FILTER (WHERE NOT {touched} AND {sent}) AS sent
-    FROM import_changes c JOIN imports i ON i.id = c.import_id
+    FROM imported_rows c JOIN imports i ON i.id = c.import_id
     JOIN subscriptions n ON n.subscriber_id = c.subscriber_id AND n.newsletter_id = i.newsletter_id
-    JOIN subscribers s ON s.id = n.subscriber_id WHERE c.import_id = :import AND c.what IN ('added', 'activated')
+    JOIN subscribers s ON s.id = n.subscriber_id WHERE c.import_id = :import AND c.began
 """
 _ACTS = """
     INSERT INTO consent_records (email_key, newsletter_id, purpose, action, method, import_id, details)

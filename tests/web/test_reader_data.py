@@ -42,7 +42,6 @@ NOT_A_READERS = {
     "moves": "the state machine's own table",
     "uncounted_leavings": "a number and a time, for some seconds; the leaving itself is in the history of consent",
     "imported_rows": "two numbers; the file is in the files imported",
-    "import_changes": "two numbers, and what the history of consent says too",
     "segments": "what the team asks of readers, by what it typed",
     "api_keys": "the team's",
     "issue_counts": "sums over all readers",

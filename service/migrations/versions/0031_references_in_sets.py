@@ -1,0 +1,123 @@
+"""Whom a subscription or a row of an import names is looked for once a statement, as what else they refer to: a foreign key asks, and
+locks, once for each of a million readers. And what an import began stands with the row that it is of, instead of in a table of its own."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0031"
+down_revision = "0030"
+
+_OTHERS = {"subscriptions": ("newsletter_id", "newsletters"), "imported_rows": ("import_id", "imports")}
+# As the owner, and without scans of the whole table, as all that look for what is referred to.
+_FUNCTION = """
+    CREATE {or_replace}FUNCTION {table}_refer_to_what_is_there() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+    BEGIN
+        IF (
+            WITH named AS (SELECT DISTINCT {column} AS one FROM added WHERE {column} IS NOT NULL),
+                found AS (SELECT FROM {there} WHERE id IN (SELECT one FROM named) FOR KEY SHARE)
+            SELECT (SELECT count(*) FROM named) <> (SELECT count(*) FROM found)
+        ) THEN
+            RAISE EXCEPTION '{table}.{column} names what is not there in {there}' USING ERRCODE = 'foreign_key_violation';
+        END IF;{readers}
+        RETURN NULL;
+    END $$
+"""
+# The lock is a foreign key's. Those that this transaction made need none: nobody else sees them, and to lock a million takes as long
+# as to write them.
+_READERS = """
+        IF (
+            WITH named AS (SELECT DISTINCT subscriber_id AS one FROM added),
+                found AS (
+                    SELECT FROM subscribers WHERE id IN (SELECT one FROM named) AND xmin <> pg_current_xact_id()::xid
+                    ORDER BY id FOR KEY SHARE
+                ),
+                made AS (SELECT FROM subscribers WHERE id IN (SELECT one FROM named) AND xmin = pg_current_xact_id()::xid)
+            SELECT (SELECT count(*) FROM named) <> (SELECT count(*) FROM found) + (SELECT count(*) FROM made)
+        ) THEN
+            RAISE EXCEPTION '{table}.subscriber_id names what is not there in subscribers' USING ERRCODE = 'foreign_key_violation';
+        END IF;"""
+_GO_WITH = """
+    CREATE FUNCTION go_with_subscribers() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+    BEGIN
+        DELETE FROM subscriptions WHERE subscriber_id IN (SELECT id FROM gone);
+        DELETE FROM imported_rows WHERE subscriber_id IN (SELECT id FROM gone);
+        RETURN NULL;
+    END $$
+"""
+_NOT_FOR_OTHERS = "REVOKE ALL ON FUNCTION {name}() FROM PUBLIC"
+_GO = "CREATE TRIGGER go AFTER DELETE ON subscribers REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION go_with_subscribers()"
+_REFER = "CREATE TRIGGER refer AFTER INSERT ON {table} REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION {table}_refer_to_what_is_there()"
+_STAY = "CREATE TRIGGER stay_with_{column} BEFORE UPDATE OF {column} ON {table} FOR EACH ROW WHEN (OLD.{column} IS DISTINCT FROM NEW.{column}) EXECUTE FUNCTION stay_with_what_is_referred_to()"
+_KEEP_KEY = "CREATE TRIGGER keep_key BEFORE UPDATE OF id ON {table} FOR EACH ROW WHEN (OLD.id IS DISTINCT FROM NEW.id) EXECUTE FUNCTION keep_what_is_referred_to({given})"
+_KEEP = "CREATE TRIGGER keep BEFORE DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION keep_what_is_referred_to({given})"
+_LOCK = "LOCK TABLE subscribers, subscriptions, imported_rows, import_changes, imports IN ACCESS EXCLUSIVE MODE"
+
+
+def _keep_imports(*tables: str) -> None:
+    given = ", ".join(f"'{name}'" for name in ("id", *(part for table in tables for part in (table, "import_id"))))
+    for trigger, statement in (("keep", _KEEP), ("keep_key", _KEEP_KEY)):
+        op.execute(f"DROP TRIGGER {trigger} ON imports")
+        op.execute(statement.format(table="imports", given=given))
+
+
+def upgrade() -> None:
+    op.execute(_LOCK)
+    op.add_column("imported_rows", sa.Column("began", sa.Boolean(), server_default=sa.false(), nullable=False))
+    op.execute(
+        "UPDATE imported_rows r SET began = true FROM import_changes c WHERE c.import_id = r.import_id AND c.subscriber_id = r.subscriber_id"
+    )
+    _keep_imports("consent_records", "imported_rows")
+    op.drop_table("import_changes")
+    op.execute("DROP FUNCTION import_changes_refer_to_what_is_there()")
+    for table, (column, there) in _OTHERS.items():
+        op.drop_constraint(f"fk_{table}_subscriber_id", table, type_="foreignkey")
+        readers = _READERS.format(table=table)
+        op.execute(
+            _FUNCTION.format(or_replace="OR REPLACE ", table=table, column=column, there=there, readers=readers)
+        )
+        op.execute(_STAY.format(table=table, column="subscriber_id"))
+    op.execute(_GO_WITH)
+    op.execute(_NOT_FOR_OTHERS.format(name="go_with_subscribers"))
+    op.execute(_GO)
+    op.execute(
+        _KEEP_KEY.format(
+            table="subscribers", given="'id', 'subscriptions', 'subscriber_id', 'imported_rows', 'subscriber_id'"
+        )
+    )
+
+
+def downgrade() -> None:
+    op.execute(_LOCK.replace("import_changes, ", ""))
+    op.execute("DROP TRIGGER keep_key ON subscribers")
+    op.execute("DROP TRIGGER go ON subscribers")
+    op.execute("DROP FUNCTION go_with_subscribers()")
+    for table, (column, there) in _OTHERS.items():
+        op.execute(f"DROP TRIGGER stay_with_subscriber_id ON {table}")
+        op.execute(_FUNCTION.format(or_replace="OR REPLACE ", table=table, column=column, there=there, readers=""))
+        op.create_foreign_key(
+            f"fk_{table}_subscriber_id", table, "subscribers", ["subscriber_id"], ["id"], ondelete="CASCADE"
+        )
+    _make_changes()
+    op.execute("INSERT INTO import_changes SELECT import_id, subscriber_id, 'added' FROM imported_rows WHERE began")
+    op.drop_column("imported_rows", "began")
+    _keep_imports("consent_records", "imported_rows", "import_changes")
+
+
+def _make_changes() -> None:
+    op.create_table(
+        "import_changes",
+        sa.Column("import_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("subscriber_id", sa.BigInteger(), nullable=False),
+        sa.Column("what", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["subscriber_id"], ["subscribers.id"], name=op.f("fk_import_changes_subscriber_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("import_id", "subscriber_id", "what", name=op.f("pk_import_changes")),
+    )
+    op.create_index(op.f("ix_import_changes_subscriber_id"), "import_changes", ["subscriber_id"])
+    op.execute(
+        _FUNCTION.format(or_replace="", table="import_changes", column="import_id", there="imports", readers="")
+    )
+    op.execute(_NOT_FOR_OTHERS.format(name="import_changes_refer_to_what_is_there"))
+    op.execute(_REFER.format(table="import_changes"))
+    op.execute(_STAY.format(table="import_changes", column="import_id"))
