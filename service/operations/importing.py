@@ -3,6 +3,7 @@ left, is suppressed or objected to tracking stays so, whatever the file says."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -19,7 +20,7 @@ from service.errors import Invalid, NotFound
 from service.operations.auditing import audit
 from service.operations.importing_file import Records, RowFault, Source, opened
 from service.operations.importing_rows import SYNONYMS, Columns, Row, RowError, RowReader, read_header
-from service.operations.importing_taking import take
+from service.operations.importing_taking import begin, make_subscribers, take
 from service.operations.permitting import within
 from service.operations.reader_details import present_actor
 from service.operations.wordings import store
@@ -27,20 +28,14 @@ from service.operations.wordings import store
 __all__ = ["SYNONYMS", "ImportReport", "RowFault", "import_subscribers"]
 
 FAULTS_KEPT = 1000
-PROGRESS_EVERY = 5000
+BLOCK = 5000
+"""Rows that are taken at once, and after which progress is told."""
 MAXIMUM_WORDING = 20_000
 _LOCK = 0x494D504F  # any number that nobody else takes: "IMPO"
 
-_BLOCK = 1000
 _ESCAPED = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 _TABS = 5
 _COLUMNS = "line, email_key, address, normalised_address, first_name, last_name, language, attributes, agrees, objects"
-_STAGING = """
-    CREATE TEMPORARY TABLE incoming (
-        line integer, address text, normalised_address text, email_key bytea, first_name text, last_name text, language text,
-        attributes jsonb, agrees boolean, objects boolean
-    ) ON COMMIT DROP
-"""
 _COUNTS = """
     SELECT count(*) AS readers, count(*) FILTER (WHERE r.outcome = 'suppressed') AS suppressed,
         count(i.subscriber_id) AS sendable,
@@ -123,9 +118,15 @@ def import_subscribers(
             raise NotFound(f"There is no newsletter with the number {newsletter_id}.")
         _check_day(tx, implied_until)
         staged = _Staged(source, columns, tracking_agreed=tracking_consent is not None)
-        staged.copy(tx, on_progress)
-        source.check_unchanged()
         import_id = _begin(tx, called or path.name, source, newsletter_id, wordings, upload_id)
+        begin(tx)
+        for rows in staged.copied(tx):
+            make_subscribers(tx, newsletter_id)
+            if on_progress:
+                on_progress(rows)
+        if on_progress:
+            on_progress(staged.rows)
+        source.check_unchanged()
         only = within(present_actor(tx, actor), Permission.CHANGE_READERS)
         take(tx, import_id, newsletter_id, wordings, update_existing, implied_until, only)
         report = _keep(tx, import_id, _report(tx, import_id, staged, update_existing))
@@ -214,17 +215,25 @@ class _Staged:
     def ignored_yes(self) -> int:
         return self._reader.ignored_yes
 
-    def copy(self, tx: Transaction, on_progress: Callable[[int], None] | None) -> None:
-        """COPY is five times as fast as inserts, and holds a block of rows at a time."""
-        tx.execute(_STAGING)
+    def copied(self, tx: Transaction) -> Iterator[int]:
+        """Copy the file into the table `block`, block by block; how many of its rows were read, after each. The next one is read
+        meanwhile: reading takes one processor, and the database another."""
         connection = cast("psycopg.Connection[Any]", tx.connection.connection.driver_connection)
-        lines = map(_copied, self._rows(on_progress))
-        with connection.cursor() as cursor, cursor.copy(f"COPY incoming ({_COLUMNS}) FROM STDIN") as copy:
-            while block := "".join(islice(lines, _BLOCK)):
-                copy.write(block)
-        tx.execute("ANALYZE incoming")
+        lines = map(_copied, self._rows())
 
-    def _rows(self, on_progress: Callable[[int], None] | None) -> Iterator[Row]:
+        def read() -> tuple[str, int]:
+            return "".join(islice(lines, BLOCK)), self.rows
+
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="reading-a-file") as reader:
+            reading = reader.submit(read)
+            while (block := reading.result())[0]:
+                reading = reader.submit(read)
+                # COPY is five times as fast as inserts.
+                with connection.cursor() as cursor, cursor.copy(f"COPY block ({_COLUMNS}) FROM STDIN") as copy:
+                    copy.write(block[0])
+                yield block[1]
+
+    def _rows(self) -> Iterator[Row]:
         for record in self._records:
             self.rows += 1
             if isinstance(record, RowFault):
@@ -234,10 +243,6 @@ class _Staged:
                     yield self._reader.read(*record)
                 except RowError as error:
                     self._fault(RowFault(record[0], str(error)))
-            if on_progress and self.rows % PROGRESS_EVERY == 0:
-                on_progress(self.rows)
-        if on_progress and self.rows % PROGRESS_EVERY:
-            on_progress(self.rows)
 
     def _fault(self, fault: RowFault) -> None:
         self.invalid += 1

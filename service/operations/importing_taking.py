@@ -12,11 +12,36 @@ from service.operations.wordings import sha256_of
 _PIECE = 5000
 """Acts that are recorded at once."""
 
+# A block of the file's rows as they were read, and those of all blocks with the subscriber that was made for each.
+_BLOCK = """
+    CREATE TEMPORARY TABLE block (
+        line integer, address text, normalised_address text, email_key bytea, first_name text, last_name text, language text,
+        attributes jsonb, agrees boolean, objects boolean
+    ) ON COMMIT DROP
+"""
+_INCOMING = "CREATE TEMPORARY TABLE incoming (LIKE block, made_id bigint) ON COMMIT DROP"
+# Looked up row by row, since the plan is kept while the tables grow. Whoever signs up at this very moment is waited for, and then known.
+_MAKE = """
+    WITH made AS (
+        INSERT INTO subscribers (address, normalised_address, email_key, first_name, last_name, language, attributes)
+        SELECT address, normalised_address, email_key, first_name, last_name, language, attributes
+        FROM (SELECT DISTINCT ON (email_key) * FROM block ORDER BY email_key, line) k
+        WHERE (SELECT s.id FROM subscribers s WHERE s.email_key = k.email_key) IS NULL
+            AND (SELECT p.id FROM suppressions p WHERE p.email_key = k.email_key AND p.lifted_at IS NULL LIMIT 1) IS NULL
+            AND {last_act} IS NULL
+        ORDER BY line
+        ON CONFLICT DO NOTHING RETURNING id, email_key
+    )
+    INSERT INTO incoming SELECT b.*, made.id FROM block b LEFT JOIN made ON made.email_key = b.email_key
+"""
+_NEXT_BLOCK = "TRUNCATE block"
+
 # The first row of an address wins, but an objection counts wherever it stands. A reader whose subscription was erased is
-# known by the consent records alone, which is why the last act is looked up where there is no subscription.
+# known by the consent records alone, which is why the last act is looked up where there is no subscription. Subscribers are looked up
+# one by one, for those alone who were not made.
 _READERS = """
     CREATE TEMPORARY TABLE readers ON COMMIT DROP AS
-    SELECT k.*, s.id AS subscriber_id,
+    SELECT k.line, k.email_key, k.agrees, k.objects_line, coalesce(k.made_id, s.id) AS subscriber_id,
         CASE
             WHEN EXISTS (SELECT FROM suppressions p WHERE p.email_key = k.email_key AND p.lifted_at IS NULL) THEN 'suppressed'
             WHEN n.id IS NOT NULL THEN CASE n.state WHEN 'unsubscribed' THEN 'left' ELSE 'taken' END
@@ -33,11 +58,10 @@ _READERS = """
         n.id IS NULL OR n.state = 'pending' OR (k.objects_line IS NOT NULL AND n.tracking <> 'objected')
             OR (k.agrees AND n.tracking = 'unasked') AS is_touched
     FROM (
-        SELECT DISTINCT ON (email_key) line, address, normalised_address, email_key, first_name, last_name, language, attributes,
-            agrees, min(line) FILTER (WHERE objects) OVER (PARTITION BY email_key) AS objects_line
+        SELECT DISTINCT ON (email_key) line, email_key, agrees, made_id, min(line) FILTER (WHERE objects) OVER (PARTITION BY email_key) AS objects_line
         FROM incoming ORDER BY email_key, line
     ) k
-    LEFT JOIN subscribers s ON s.email_key = k.email_key
+    LEFT JOIN LATERAL (SELECT id FROM subscribers WHERE email_key = k.email_key AND k.made_id IS NULL OFFSET 0) s ON true
     LEFT JOIN subscriptions n ON n.subscriber_id = s.id AND n.newsletter_id = :newsletter
 """
 _LAST_WITHDRAWN = """(
@@ -48,27 +72,13 @@ _LAST_WITHDRAWN = """(
 # order, or a subscription without it, would be to wait in a circle.
 _LOCK_READERS = """
     SELECT count(*) FROM (
-        SELECT FROM subscribers s WHERE s.id IN (SELECT subscriber_id FROM readers WHERE is_touched) ORDER BY s.id FOR NO KEY UPDATE
+        SELECT FROM subscribers s WHERE s.id IN (SELECT subscriber_id FROM readers WHERE is_known AND is_touched) ORDER BY s.id FOR NO KEY UPDATE
     ) locked
 """
-_SUBSCRIBERS = """
-    INSERT INTO subscribers (address, normalised_address, email_key, first_name, last_name, language, attributes)
-    SELECT address, normalised_address, email_key, first_name, last_name, language, attributes FROM readers
-    WHERE outcome = 'taken' AND subscriber_id IS NULL ORDER BY line
-    ON CONFLICT DO NOTHING
-"""
-_UNKNOWN = "SELECT count(*) FROM readers WHERE outcome = 'taken' AND subscriber_id IS NULL"
-# Somebody signed up at this very moment. Our own are locked and looked at with them, which only costs time.
-_LOCK_NEW_READERS = """
-    SELECT count(*) FROM (
-        SELECT FROM subscribers s WHERE s.email_key IN (SELECT email_key FROM readers WHERE outcome = 'taken' AND subscriber_id IS NULL)
-        ORDER BY s.id FOR NO KEY UPDATE
-    ) locked
-"""
-_KNOW_NEW_READERS = "UPDATE readers SET is_known = true WHERE outcome = 'taken' AND subscriber_id IS NULL"
-_FIND_SUBSCRIBERS = """
-    UPDATE readers r SET subscriber_id = s.id FROM subscribers s
-    WHERE r.outcome = 'taken' AND r.subscriber_id IS NULL AND s.email_key = r.email_key
+_LOST = "SELECT count(*) FROM readers WHERE outcome = 'taken' AND subscriber_id IS NULL"
+# Made for a row that was good when it was read; since then, somebody suppressed the address.
+_UNMAKE = """
+    DELETE FROM subscribers s USING readers r WHERE s.id = r.subscriber_id AND NOT r.is_known AND r.outcome <> 'taken'
 """
 # What really changed is collected in one table, from which both the consent records and the report are made. The WHERE of
 # DO UPDATE is judged on the newest row, so that whoever leaves at this very moment has left.
@@ -103,7 +113,8 @@ _DETAILS = """
     WITH wanted AS (
         SELECT s.id, s.address AS old_address, s.first_name AS old_first_name, s.last_name AS old_last_name, s.language AS old_language,
             s.attributes AS old_attributes, {address} AS address, {first_name} AS first_name, {last_name} AS last_name, {language} AS language, {attributes} AS attributes
-        FROM readers r JOIN subscribers s ON s.id = r.subscriber_id WHERE r.is_known AND r.outcome = 'taken'
+        FROM readers k JOIN subscribers s ON s.id = k.subscriber_id JOIN incoming r ON r.line = k.line
+        WHERE k.is_known AND k.outcome = 'taken'
     ), changed AS (
         UPDATE subscribers s SET address = w.address, first_name = w.first_name, last_name = w.last_name, language = w.language, attributes = w.attributes
         FROM wanted w WHERE s.id = w.id
@@ -121,16 +132,18 @@ _WAS = """(SELECT jsonb_object_agg(n.key, c.old_attributes -> n.key) FROM jsonb_
     WHERE c.old_attributes -> n.key IS DISTINCT FROM n.value)"""
 _BECAME = """(SELECT jsonb_object_agg(n.key, n.value) FROM jsonb_each(c.attributes) n
     WHERE c.old_attributes -> n.key IS DISTINCT FROM n.value)"""
-# Pieces in the order of the index, which is much faster than the file's; each is one call, and all that stays in memory. Every
-# reader of them is locked by now, or was made by this import and is seen by nobody else.
+# Pieces in the order of the index, which is much faster than the file's; each is one call, and all that stays in memory. Keys are spread
+# evenly, so that their first two bytes make pieces of the same size. Every reader of them is locked by now, or was made by this import
+# and is seen by nobody else.
 _CONSENT = """
     SELECT record_acts(
-        :newsletter, :import, 'import', array_agg(email_key ORDER BY n), array_agg(purpose ORDER BY n), array_agg(action ORDER BY n),
-        array_agg(wording ORDER BY n), array_agg(details ORDER BY n)
+        :newsletter, :import, 'import', array_agg(email_key ORDER BY {order}), array_agg(purpose ORDER BY {order}),
+        array_agg(action ORDER BY {order}), array_agg(wording ORDER BY {order}), array_agg(details ORDER BY {order})
     ) FROM (
-        SELECT r.email_key, act.purpose, act.action, act.wording, row_number() OVER (ORDER BY r.email_key, act.purpose) AS n,
+        SELECT r.email_key, act.purpose, act.action, act.wording,
+            (get_byte(r.email_key, 0) * 256 + get_byte(r.email_key, 1)) * (SELECT 1 + count(*) / :piece FROM changes) / 65536 AS piece,
             jsonb_build_object('line', CASE act.what WHEN 'objected' THEN r.objects_line ELSE r.line END)
-                || CASE WHEN act.purpose = 'newsletter' THEN CAST(:basis AS jsonb) ELSE '{}' END AS details
+                || CASE WHEN act.purpose = 'newsletter' THEN CAST(:basis AS jsonb) ELSE '{{}}' END AS details
         FROM changes c JOIN readers r ON r.subscriber_id = c.subscriber_id
         JOIN (VALUES
             ('added', 'newsletter', 'given', CAST(:consent AS bytea)),
@@ -140,15 +153,30 @@ _CONSENT = """
         ) act (what, purpose, action, wording) ON act.what = c.what
         -- An objection kept from before an erasure is no new act.
         WHERE c.what <> 'objected' OR r.objects_line IS NOT NULL
-    ) acts GROUP BY n / :piece
-"""
+    ) acts GROUP BY piece
+""".format(order="email_key, purpose, action")
 _AUDIENCE = """
     INSERT INTO imported_rows (import_id, subscriber_id, began)
-    SELECT :import, r.subscriber_id,
-        r.subscriber_id IN (SELECT c.subscriber_id FROM changes c WHERE c.what IN ('added', 'activated')) FROM readers r
+    SELECT :import, r.subscriber_id, c.what IS NOT NULL FROM readers r
     JOIN subscriptions n ON n.newsletter_id = :newsletter AND n.subscriber_id = r.subscriber_id AND n.state = 'active'
+    LEFT JOIN changes c ON c.subscriber_id = r.subscriber_id AND c.what IN ('added', 'activated')
     WHERE r.outcome = 'taken' ORDER BY r.subscriber_id
 """
+
+
+def begin(tx: Transaction) -> None:
+    """Make the table `block`, for so many rows of the file as are read at once, and the table `incoming`, for all of them."""
+    # More memory makes it no faster: what is sorted on the disk is written and read in order.
+    tx.execute("SET LOCAL work_mem = '2MB'")
+    tx.execute(_BLOCK)
+    tx.execute(_INCOMING)
+
+
+def make_subscribers(tx: Transaction, newsletter_id: int) -> None:
+    """Make a subscriber for each of the block's readers who is not known and may be made one; put the block to the others. This much
+    can be done while the file is still being read."""
+    tx.execute(_MAKE.format(last_act=_LAST_WITHDRAWN.format(purpose="newsletter")), newsletter=newsletter_id)
+    tx.execute(_NEXT_BLOCK)
 
 
 def take(
@@ -165,14 +193,17 @@ def take(
     is known of them. Raises Conflict."""
     consent, tracking_consent = (None if wording is None else sha256_of(wording) for wording in wordings)
     last_act, last_tracking_act = (_LAST_WITHDRAWN.format(purpose=purpose) for purpose in ("newsletter", "tracking"))
-    # More memory makes it no faster: what is sorted on the disk is written and read in order.
-    tx.execute("SET LOCAL work_mem = '2MB'")
+    tx.execute("ANALYZE incoming")
     sql = _READERS.format(last_act=last_act, last_tracking_act=last_tracking_act, hidden=HIDDEN)
     tx.execute(sql, newsletter=newsletter_id, only=only)
     tx.execute("ANALYZE readers")
+    if lost := tx.execute(_LOST).scalar_one():
+        raise Conflict(
+            f"{lost:,} addresses of the file are stored under another ADDRESS_KEY, or were erased at this moment. Nothing was imported; look at ADDRESS_KEY, then import again."
+        )
+    tx.execute(_UNMAKE)
     tx.execute(_LOCK_READERS)
     tx.execute(_CHANGES)
-    _make_subscribers(tx)
     tx.execute(_SUBSCRIPTIONS, newsletter=newsletter_id, implied_until=implied_until)
     tx.execute(_TRACKING, newsletter=newsletter_id)
     tx.execute(_details(update_existing), {"import": import_id})
@@ -191,23 +222,9 @@ def take(
     tx.execute(_AUDIENCE, {"newsletter": newsletter_id, "import": import_id})
 
 
-def _make_subscribers(tx: Transaction) -> None:
-    """A subscriber for every reader who is taken and not known. Raises Conflict."""
-    unknown = tx.execute(_UNKNOWN).scalar_one()
-    if tx.execute(_SUBSCRIBERS).rowcount < unknown:
-        tx.execute(_LOCK_NEW_READERS)
-        tx.execute(_KNOW_NEW_READERS)
-    tx.execute(_FIND_SUBSCRIBERS)
-    lost = tx.execute(_UNKNOWN).scalar_one()
-    if lost:
-        raise Conflict(
-            f"{lost:,} addresses of the file are stored under another ADDRESS_KEY, or were erased at this moment. Nothing was imported; look at ADDRESS_KEY, then import again."
-        )
-
-
 def _details(update_existing: bool) -> str:
     def settled(overwritten: str, filled: str) -> str:
-        return f"CASE WHEN r.is_shared THEN {filled} ELSE {overwritten} END" if update_existing else filled
+        return f"CASE WHEN k.is_shared THEN {filled} ELSE {overwritten} END" if update_existing else filled
 
     def either(name: str) -> str:
         return settled(f"coalesce(nullif(r.{name}, ''), s.{name})", f"coalesce(nullif(s.{name}, ''), r.{name})")

@@ -10,8 +10,8 @@ down_revision = "0030"
 _OTHERS = {"subscriptions": ("newsletter_id", "newsletters"), "imported_rows": ("import_id", "imports")}
 # As the owner, and without scans of the whole table, as all that look for what is referred to.
 _FUNCTION = """
-    CREATE {or_replace}FUNCTION {table}_refer_to_what_is_there() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
-    BEGIN
+    CREATE OR REPLACE FUNCTION {table}_refer_to_what_is_there() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+    {declare}BEGIN
         IF (
             WITH named AS (SELECT DISTINCT {column} AS one FROM added WHERE {column} IS NOT NULL),
                 found AS (SELECT FROM {there} WHERE id IN (SELECT one FROM named) FOR KEY SHARE)
@@ -22,18 +22,17 @@ _FUNCTION = """
         RETURN NULL;
     END $$
 """
-# The lock is a foreign key's. Those that this transaction made need none: nobody else sees them, and to lock a million takes as long
-# as to write them.
+# The lock is a foreign key's: who deletes the reader meanwhile is waited for, and then they are missing. Those that this transaction made
+# need none: nobody else sees them, and to lock a million takes as long as to write them.
 _READERS = """
-        IF (
-            WITH named AS (SELECT DISTINCT subscriber_id AS one FROM added),
-                found AS (
-                    SELECT FROM subscribers WHERE id IN (SELECT one FROM named) AND xmin <> pg_current_xact_id()::xid
-                    ORDER BY id FOR KEY SHARE
-                ),
-                made AS (SELECT FROM subscribers WHERE id IN (SELECT one FROM named) AND xmin = pg_current_xact_id()::xid)
-            SELECT (SELECT count(*) FROM named) <> (SELECT count(*) FROM found) + (SELECT count(*) FROM made)
-        ) THEN
+        SELECT bool_or(s.id IS NULL), bool_or(s.xmin <> pg_current_xact_id()::xid) INTO is_missing, is_shared
+        FROM added a LEFT JOIN subscribers s ON s.id = a.subscriber_id;
+        IF is_shared THEN
+            PERFORM FROM subscribers WHERE id IN (SELECT subscriber_id FROM added) AND xmin <> pg_current_xact_id()::xid
+                ORDER BY id FOR KEY SHARE;
+            SELECT bool_or(s.id IS NULL) INTO is_missing FROM added a LEFT JOIN subscribers s ON s.id = a.subscriber_id;
+        END IF;
+        IF is_missing THEN
             RAISE EXCEPTION '{table}.subscriber_id names what is not there in subscribers' USING ERRCODE = 'foreign_key_violation';
         END IF;"""
 _GO_WITH = """
@@ -51,6 +50,16 @@ _STAY = "CREATE TRIGGER stay_with_{column} BEFORE UPDATE OF {column} ON {table} 
 _KEEP_KEY = "CREATE TRIGGER keep_key BEFORE UPDATE OF id ON {table} FOR EACH ROW WHEN (OLD.id IS DISTINCT FROM NEW.id) EXECUTE FUNCTION keep_what_is_referred_to({given})"
 _KEEP = "CREATE TRIGGER keep BEFORE DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION keep_what_is_referred_to({given})"
 _LOCK = "LOCK TABLE subscribers, subscriptions, imported_rows, import_changes, imports IN ACCESS EXCLUSIVE MODE"
+
+
+def _function(table: str, column: str, there: str, *, readers: bool = False) -> str:
+    return _FUNCTION.format(
+        table=table,
+        column=column,
+        there=there,
+        declare="DECLARE is_missing boolean; is_shared boolean;\n    " if readers else "",
+        readers=_READERS.format(table=table) if readers else "",
+    )
 
 
 def _keep_imports(*tables: str) -> None:
@@ -71,10 +80,7 @@ def upgrade() -> None:
     op.execute("DROP FUNCTION import_changes_refer_to_what_is_there()")
     for table, (column, there) in _OTHERS.items():
         op.drop_constraint(f"fk_{table}_subscriber_id", table, type_="foreignkey")
-        readers = _READERS.format(table=table)
-        op.execute(
-            _FUNCTION.format(or_replace="OR REPLACE ", table=table, column=column, there=there, readers=readers)
-        )
+        op.execute(_function(table, column, there, readers=True))
         op.execute(_STAY.format(table=table, column="subscriber_id"))
     op.execute(_GO_WITH)
     op.execute(_NOT_FOR_OTHERS.format(name="go_with_subscribers"))
@@ -93,7 +99,7 @@ def downgrade() -> None:
     op.execute("DROP FUNCTION go_with_subscribers()")
     for table, (column, there) in _OTHERS.items():
         op.execute(f"DROP TRIGGER stay_with_subscriber_id ON {table}")
-        op.execute(_FUNCTION.format(or_replace="OR REPLACE ", table=table, column=column, there=there, readers=""))
+        op.execute(_function(table, column, there))
         op.create_foreign_key(
             f"fk_{table}_subscriber_id", table, "subscribers", ["subscriber_id"], ["id"], ondelete="CASCADE"
         )
@@ -115,9 +121,7 @@ def _make_changes() -> None:
         sa.PrimaryKeyConstraint("import_id", "subscriber_id", "what", name=op.f("pk_import_changes")),
     )
     op.create_index(op.f("ix_import_changes_subscriber_id"), "import_changes", ["subscriber_id"])
-    op.execute(
-        _FUNCTION.format(or_replace="", table="import_changes", column="import_id", there="imports", readers="")
-    )
+    op.execute(_function("import_changes", "import_id", "imports"))
     op.execute(_NOT_FOR_OTHERS.format(name="import_changes_refer_to_what_is_there"))
     op.execute(_REFER.format(table="import_changes"))
     op.execute(_STAY.format(table="import_changes", column="import_id"))
