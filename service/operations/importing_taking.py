@@ -133,7 +133,8 @@ _WAS = """(SELECT jsonb_object_agg(n.key, c.old_attributes -> n.key) FROM jsonb_
 _BECAME = """(SELECT jsonb_object_agg(n.key, n.value) FROM jsonb_each(c.attributes) n
     WHERE c.old_attributes -> n.key IS DISTINCT FROM n.value)"""
 # Pieces in the order of the index, which is much faster than the file's; each is one call, and all that stays in memory. Keys are spread
-# evenly, so that their first two bytes make pieces of the same size. Every reader of them is locked by now, or was made by this import
+# evenly, so that their first two bytes make pieces of the same size. A reader is in each but once: a second act waits for the hash of the
+# first, and the whole piece with it. Every reader of them is locked by now, or was made by this import
 # and is seen by nobody else.
 _CONSENT = """
     SELECT record_acts(
@@ -153,8 +154,8 @@ _CONSENT = """
         ) act (what, purpose, action, wording) ON act.what = c.what
         -- An objection kept from before an erasure is no new act.
         WHERE c.what <> 'objected' OR r.objects_line IS NOT NULL
-    ) acts GROUP BY piece
-""".format(order="email_key, purpose, action")
+    ) acts GROUP BY piece, purpose
+""".format(order="email_key")
 _AUDIENCE = """
     INSERT INTO imported_rows (import_id, subscriber_id, began)
     SELECT :import, r.subscriber_id, c.what IS NOT NULL FROM readers r

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import psycopg
 import pytest
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import text
 
 from service import db
 from service.domain import states
@@ -14,18 +14,6 @@ from service.domain.events import Event, EventType
 from service.migrations import runner
 from service.settings import Settings
 from tests.operations.test_roles import KEPT
-
-
-@pytest.fixture
-def scratch(installation: Settings):  # type: ignore[no-untyped-def]
-    """A database of its own, without tables."""
-    name = "scratch"
-    with db.owner_engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text(f"DROP DATABASE IF EXISTS {name}"))
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    engine = create_engine(make_url(installation.database_owner_url).set(database=name))
-    yield engine
-    engine.dispose()
 
 
 def test_migrations_go_up_down_and_up_again_and_leave_nothing(scratch) -> None:  # type: ignore[no-untyped-def]

@@ -1,0 +1,122 @@
+"""A file is taken block by block while it is still being read: where one block ends makes no difference to anybody."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.db import transaction
+from service.errors import Invalid
+from service.operations import importing
+from service.operations.suppressing import suppress
+from service.settings import Settings
+from service.tokens import email_key
+from tests.builders import a_newsletter, readers
+
+Sql = Callable[..., list[Any]]
+FILE = """email,first_name,tracking
+new@readers.example,New,yes
+known@readers.example,Changed,yes
+broken,Nobody,
+twice@readers.example,First,yes
+suppressed@readers.example,Sue,yes
+TWICE@readers.example,Second,yes
+objects@readers.example,Ob,yes
+new@readers.example,Again,no
+last@readers.example,Last,yes
+objects@readers.example,Ob,no
+suppressed@readers.example,Sue,yes
+also broken,,
+"""
+KNOWN = """
+    SELECT s.address, s.first_name, n.state, n.tracking FROM subscribers s LEFT JOIN subscriptions n ON n.subscriber_id = s.id
+    ORDER BY s.normalised_address
+"""
+
+
+@pytest.fixture
+def newsletter(database: Settings) -> int:
+    made = a_newsletter()
+    readers(made, ["known@readers.example"])
+    with transaction() as tx:
+        suppress(tx, email_key("suppressed@readers.example"), kind="manual", source="telephone")
+    return made
+
+
+def taken(folder: Path, newsletter: int, text: str = FILE, **words: Any) -> importing.ImportReport:
+    path = folder / "readers.csv"
+    path.write_text(text)
+    return importing.import_subscribers(
+        path, newsletter_id=newsletter, consent="The form", tracking_consent="The box", **words
+    )
+
+
+@pytest.mark.parametrize("block", [1, 2, 3, 100])
+def test_blocks_of_any_size_say_and_make_the_same(
+    newsletter: int, sql: Sql, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
+    monkeypatch.setattr(importing, "BLOCK", block)
+    told: list[int] = []
+    report = taken(tmp_path, newsletter, on_progress=told.append)
+    assert (report.rows, report.added, report.duplicates, report.invalid, report.suppressed) == (12, 4, 4, 2, 1)
+    assert [fault.line for fault in report.faults] == [4, 6, 7, 9, 11, 12, 13]
+    assert (told[-1], told == sorted(told)) == (12, True)
+    assert sql(KNOWN) == [
+        ("known@readers.example", "Changed", "active", "agreed"),
+        ("last@readers.example", "Last", "active", "agreed"),
+        ("new@readers.example", "New", "active", "objected"),
+        ("objects@readers.example", "Ob", "active", "objected"),
+        ("twice@readers.example", "First", "active", "agreed"),
+    ]
+    assert sql("SELECT count(*) FILTER (WHERE began), count(*) FROM imported_rows") == [(4, 5)]
+
+
+def test_whoever_is_suppressed_while_the_file_is_read_is_not_left_behind(
+    newsletter: int, sql: Sql, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "BLOCK", 1)
+
+    def complain(rows: int) -> None:
+        if rows == 1:
+            sql(
+                "INSERT INTO suppressions (email_key, kind, source) VALUES (%s, 'hard-bounce', 'test')",
+                email_key("new@readers.example"),
+            )
+
+    report = taken(tmp_path, newsletter, on_progress=complain)
+    assert (report.added, report.suppressed) == (3, 2)
+    assert sql("SELECT count(*) FROM subscribers WHERE address LIKE 'new@%%'") == [(0,)]
+    assert sql("SELECT count(*) FROM consent_records WHERE email_key = %s", email_key("new@readers.example")) == [(0,)]
+
+
+def test_what_is_wrong_with_the_file_while_blocks_are_taken_leaves_nothing(
+    newsletter: int, sql: Sql, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "BLOCK", 1)
+
+    def write_to_it(rows: int) -> None:
+        if rows == 4:
+            with (tmp_path / "readers.csv").open("a") as file:
+                file.write("late@readers.example,,\n")
+
+    with pytest.raises(Invalid, match="was changed while it was being read"):
+        taken(tmp_path, newsletter, on_progress=write_to_it)
+    assert sql("SELECT (SELECT count(*) FROM subscribers), (SELECT count(*) FROM imports)") == [(1, 0)]
+
+
+def test_an_error_of_the_one_who_reads_is_told_and_leaves_nothing(
+    newsletter: int, sql: Sql, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "BLOCK", 2)
+    read = importing.RowReader.read
+
+    def fail(reader: importing.RowReader, line: int, cells: list[str]) -> Any:
+        if cells[0] == "last@readers.example":
+            raise OSError("the disk is gone")
+        return read(reader, line, cells)
+
+    monkeypatch.setattr(importing.RowReader, "read", fail)
+    with pytest.raises(OSError, match="the disk is gone"):
+        taken(tmp_path, newsletter)
+    assert sql("SELECT (SELECT count(*) FROM subscribers), (SELECT count(*) FROM imports)") == [(1, 0)]
