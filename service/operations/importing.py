@@ -120,12 +120,10 @@ def import_subscribers(
         staged = _Staged(source, columns, tracking_agreed=tracking_consent is not None)
         import_id = _begin(tx, called or path.name, source, newsletter_id, wordings, upload_id)
         begin(tx)
-        for rows in staged.copied(tx):
+        for rows in staged.blocks(tx):
             make_subscribers(tx, newsletter_id)
             if on_progress:
                 on_progress(rows)
-        if on_progress:
-            on_progress(staged.rows)
         source.check_unchanged()
         only = within(present_actor(tx, actor), Permission.CHANGE_READERS)
         take(tx, import_id, newsletter_id, wordings, update_existing, implied_until, only)
@@ -215,9 +213,9 @@ class _Staged:
     def ignored_yes(self) -> int:
         return self._reader.ignored_yes
 
-    def copied(self, tx: Transaction) -> Iterator[int]:
-        """Copy the file into the table `block`, block by block; how many of its rows were read, after each. The next one is read
-        meanwhile: reading takes one processor, and the database another."""
+    def blocks(self, tx: Transaction) -> Iterator[int]:
+        """Copy the file into the table `block`, a block at a time; how many rows were read by then. The next block is read meanwhile:
+        reading takes one processor, and the database another."""
         connection = cast("psycopg.Connection[Any]", tx.connection.connection.driver_connection)
         lines = map(_copied, self._rows())
 
@@ -225,13 +223,16 @@ class _Staged:
             return "".join(islice(lines, BLOCK)), self.rows
 
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="reading-a-file") as reader:
-            reading = reader.submit(read)
-            while (block := reading.result())[0]:
-                reading = reader.submit(read)
+            good, rows = reader.submit(read).result()
+            while good:
+                following = reader.submit(read)
                 # COPY is five times as fast as inserts.
                 with connection.cursor() as cursor, cursor.copy(f"COPY block ({_COLUMNS}) FROM STDIN") as copy:
-                    copy.write(block[0])
-                yield block[1]
+                    copy.write(good)
+                yield rows
+                good, rows = following.result()
+            # Those after the last good one.
+            yield rows
 
     def _rows(self) -> Iterator[Row]:
         for record in self._records:

@@ -193,16 +193,7 @@ def take(
     `changes`, from which the report is made. `only`: whoever is in other newsletters than these as well (`is_shared`) keeps what
     is known of them. Raises Conflict."""
     consent, tracking_consent = (None if wording is None else sha256_of(wording) for wording in wordings)
-    last_act, last_tracking_act = (_LAST_WITHDRAWN.format(purpose=purpose) for purpose in ("newsletter", "tracking"))
-    tx.execute("ANALYZE incoming")
-    sql = _READERS.format(last_act=last_act, last_tracking_act=last_tracking_act, hidden=HIDDEN)
-    tx.execute(sql, newsletter=newsletter_id, only=only)
-    tx.execute("ANALYZE readers")
-    if lost := tx.execute(_LOST).scalar_one():
-        raise Conflict(
-            f"{lost:,} addresses of the file are stored under another ADDRESS_KEY, or were erased at this moment. Nothing was imported; look at ADDRESS_KEY, then import again."
-        )
-    tx.execute(_UNMAKE)
+    _settle_readers(tx, newsletter_id, only)
     tx.execute(_LOCK_READERS)
     tx.execute(_CHANGES)
     tx.execute(_SUBSCRIPTIONS, newsletter=newsletter_id, implied_until=implied_until)
@@ -221,6 +212,20 @@ def take(
         },
     )
     tx.execute(_AUDIENCE, {"newsletter": newsletter_id, "import": import_id})
+
+
+def _settle_readers(tx: Transaction, newsletter_id: int, only: list[int] | None) -> None:
+    """What becomes of each address, now that all of the file is known. Raises Conflict."""
+    last_act, last_tracking_act = (_LAST_WITHDRAWN.format(purpose=purpose) for purpose in ("newsletter", "tracking"))
+    tx.execute("ANALYZE incoming")
+    sql = _READERS.format(last_act=last_act, last_tracking_act=last_tracking_act, hidden=HIDDEN)
+    tx.execute(sql, newsletter=newsletter_id, only=only)
+    tx.execute("ANALYZE readers")
+    if lost := tx.execute(_LOST).scalar_one():
+        raise Conflict(
+            f"{lost:,} addresses of the file are stored under another ADDRESS_KEY, or were erased at this moment. Nothing was imported; look at ADDRESS_KEY, then import again."
+        )
+    tx.execute(_UNMAKE)
 
 
 def _details(update_existing: bool) -> str:

@@ -9,6 +9,7 @@ import pytest
 from service.db import transaction
 from service.errors import Invalid
 from service.operations import importing
+from service.operations.importing_rows import RowReader
 from service.operations.suppressing import suppress
 from service.settings import Settings
 from service.tokens import email_key
@@ -109,14 +110,14 @@ def test_an_error_of_the_one_who_reads_is_told_and_leaves_nothing(
     newsletter: int, sql: Sql, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(importing, "BLOCK", 2)
-    read = importing.RowReader.read
+    read = RowReader.read
 
-    def fail(reader: importing.RowReader, line: int, cells: list[str]) -> Any:
+    def fail(reader: RowReader, line: int, cells: list[str]) -> Any:
         if cells[0] == "last@readers.example":
             raise OSError("the disk is gone")
         return read(reader, line, cells)
 
-    monkeypatch.setattr(importing.RowReader, "read", fail)
+    monkeypatch.setattr(RowReader, "read", fail)
     with pytest.raises(OSError, match="the disk is gone"):
         taken(tmp_path, newsletter)
     assert sql("SELECT (SELECT count(*) FROM subscribers), (SELECT count(*) FROM imports)") == [(1, 0)]
