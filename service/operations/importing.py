@@ -119,11 +119,7 @@ def import_subscribers(
         _check_day(tx, implied_until)
         staged = _Staged(source, columns, tracking_agreed=tracking_consent is not None)
         import_id = _begin(tx, called or path.name, source, newsletter_id, wordings, upload_id)
-        begin(tx)
-        for rows in staged.blocks(tx):
-            make_subscribers(tx, newsletter_id)
-            if on_progress:
-                on_progress(rows)
+        staged.copy(tx, newsletter_id, on_progress)
         source.check_unchanged()
         only = within(present_actor(tx, actor), Permission.CHANGE_READERS)
         take(tx, import_id, newsletter_id, wordings, update_existing, implied_until, only)
@@ -213,7 +209,14 @@ class _Staged:
     def ignored_yes(self) -> int:
         return self._reader.ignored_yes
 
-    def blocks(self, tx: Transaction) -> Iterator[int]:
+    def copy(self, tx: Transaction, newsletter_id: int, on_progress: Callable[[int], None] | None) -> None:
+        begin(tx)
+        for rows in self._blocks(tx):
+            make_subscribers(tx, newsletter_id)
+            if on_progress:
+                on_progress(rows)
+
+    def _blocks(self, tx: Transaction) -> Iterator[int]:
         """Copy the file into the table `block`, a block at a time; how many rows were read by then. The next block is read meanwhile:
         reading takes one processor, and the database another."""
         connection = cast("psycopg.Connection[Any]", tx.connection.connection.driver_connection)
@@ -223,16 +226,17 @@ class _Staged:
             return "".join(islice(lines, BLOCK)), self.rows
 
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="reading-a-file") as reader:
+            told = 0
             good, rows = reader.submit(read).result()
             while good:
                 following = reader.submit(read)
                 # COPY is five times as fast as inserts.
                 with connection.cursor() as cursor, cursor.copy(f"COPY block ({_COLUMNS}) FROM STDIN") as copy:
                     copy.write(good)
-                yield rows
+                yield (told := rows)
                 good, rows = following.result()
-            # Those after the last good one.
-            yield rows
+            if rows > told:
+                yield rows
 
     def _rows(self) -> Iterator[Row]:
         for record in self._records:
