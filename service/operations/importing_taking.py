@@ -4,6 +4,8 @@ anybody, and records an act only where something changed."""
 import json
 from datetime import date
 
+from sqlalchemy.exc import IntegrityError
+
 from service.db import Transaction
 from service.errors import Conflict
 from service.operations.reader_details import HIDDEN
@@ -21,16 +23,16 @@ _BLOCK = """
 """
 _INCOMING = "CREATE TEMPORARY TABLE incoming (LIKE block, made_id bigint) ON COMMIT DROP"
 # Looked up row by row, since the plan is kept while the tables grow. Whoever signs up at this very moment is waited for, and then known.
+# Only one index is asked for conflicts before a row is written: the same key is the same address.
 _MAKE = """
     WITH made AS (
         INSERT INTO subscribers (address, normalised_address, email_key, first_name, last_name, language, attributes)
         SELECT address, normalised_address, email_key, first_name, last_name, language, attributes
         FROM (SELECT DISTINCT ON (email_key) * FROM block ORDER BY email_key, line) k
-        WHERE (SELECT s.id FROM subscribers s WHERE s.email_key = k.email_key) IS NULL
-            AND (SELECT p.id FROM suppressions p WHERE p.email_key = k.email_key AND p.lifted_at IS NULL LIMIT 1) IS NULL
+        WHERE (SELECT p.id FROM suppressions p WHERE p.email_key = k.email_key AND p.lifted_at IS NULL LIMIT 1) IS NULL
             AND {last_act} IS NULL
         ORDER BY line
-        ON CONFLICT DO NOTHING RETURNING id, email_key
+        ON CONFLICT (email_key) DO NOTHING RETURNING id, email_key
     )
     INSERT INTO incoming SELECT b.*, made.id FROM block b LEFT JOIN made ON made.email_key = b.email_key
 """
@@ -75,6 +77,7 @@ _LOCK_READERS = """
         SELECT FROM subscribers s WHERE s.id IN (SELECT subscriber_id FROM readers WHERE is_known AND is_touched) ORDER BY s.id FOR NO KEY UPDATE
     ) locked
 """
+_OTHER_KEY = "{lost} addresses of the file are stored under another ADDRESS_KEY, or were changed at this moment. Nothing was imported; look at ADDRESS_KEY, then import again."
 _LOST = "SELECT count(*) FROM readers WHERE outcome = 'taken' AND subscriber_id IS NULL"
 # Made for a row that was good when it was read; since then, somebody suppressed the address.
 _UNMAKE = """
@@ -88,16 +91,22 @@ _SUBSCRIPTIONS = """
         INSERT INTO subscriptions (subscriber_id, newsletter_id, state, tracking, expires_at)
         SELECT subscriber_id, :newsletter, 'active', tracking,
             (SELECT CAST(:implied_until AS timestamp) AT TIME ZONE time_zone FROM newsletters WHERE id = :newsletter)
-        FROM readers WHERE outcome = 'taken' AND is_touched ORDER BY line
-        ON CONFLICT (newsletter_id, subscriber_id)
-            DO UPDATE SET state = 'active', expires_at = excluded.expires_at, changed_at = clock_timestamp()
-            WHERE subscriptions.state = 'pending'
+        FROM readers WHERE outcome = 'taken' AND is_touched AND {which} ORDER BY line
+        {conflict}
         RETURNING subscriber_id, tracking, xmax = 0 AS is_new
     )
     INSERT INTO changes
     SELECT subscriber_id, CASE WHEN is_new THEN 'added' ELSE 'activated' END FROM begun
     UNION ALL SELECT subscriber_id, tracking FROM begun WHERE is_new AND tracking <> 'unasked'
 """
+# Nobody else sees a reader who was made for this import, so nobody else can have begun theirs.
+_OF_NEW = _SUBSCRIPTIONS.format(which="NOT is_known", conflict="")
+_OF_KNOWN = _SUBSCRIPTIONS.format(
+    which="is_known",
+    conflict="""ON CONFLICT (newsletter_id, subscriber_id)
+            DO UPDATE SET state = 'active', expires_at = excluded.expires_at, changed_at = clock_timestamp()
+            WHERE subscriptions.state = 'pending'""",
+)
 _TRACKING = """
     WITH answered AS (
         UPDATE subscriptions n SET tracking = r.tracking FROM readers r
@@ -175,8 +184,11 @@ def begin(tx: Transaction) -> None:
 
 def make_subscribers(tx: Transaction, newsletter_id: int) -> None:
     """Make a subscriber for each of the block's readers who is not known and may be made one; put the block to the others. This much
-    can be done while the file is still being read."""
-    tx.execute(_MAKE.format(last_act=_LAST_WITHDRAWN.format(purpose="newsletter")), newsletter=newsletter_id)
+    can be done while the file is still being read. Raises Conflict."""
+    try:
+        tx.execute(_MAKE.format(last_act=_LAST_WITHDRAWN.format(purpose="newsletter")), newsletter=newsletter_id)
+    except IntegrityError:
+        raise Conflict(_OTHER_KEY.format(lost="Some")) from None
     tx.execute(_NEXT_BLOCK)
 
 
@@ -196,7 +208,8 @@ def take(
     _settle_readers(tx, newsletter_id, only)
     tx.execute(_LOCK_READERS)
     tx.execute(_CHANGES)
-    tx.execute(_SUBSCRIPTIONS, newsletter=newsletter_id, implied_until=implied_until)
+    for statement in (_OF_NEW, _OF_KNOWN):
+        tx.execute(statement, newsletter=newsletter_id, implied_until=implied_until)
     tx.execute(_TRACKING, newsletter=newsletter_id)
     tx.execute(_details(update_existing), {"import": import_id})
     tx.execute("ANALYZE changes")
@@ -222,9 +235,7 @@ def _settle_readers(tx: Transaction, newsletter_id: int, only: list[int] | None)
     tx.execute(sql, newsletter=newsletter_id, only=only)
     tx.execute("ANALYZE readers")
     if lost := tx.execute(_LOST).scalar_one():
-        raise Conflict(
-            f"{lost:,} addresses of the file are stored under another ADDRESS_KEY, or were erased at this moment. Nothing was imported; look at ADDRESS_KEY, then import again."
-        )
+        raise Conflict(_OTHER_KEY.format(lost=f"{lost:,}"))
     tx.execute(_UNMAKE)
 
 

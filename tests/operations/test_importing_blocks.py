@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from service.db import transaction
-from service.errors import Invalid
+from service.errors import Conflict, Invalid
 from service.operations import importing
 from service.operations.importing_rows import RowReader
 from service.operations.suppressing import suppress
@@ -121,3 +121,12 @@ def test_an_error_of_the_one_who_reads_is_told_and_leaves_nothing(
     with pytest.raises(OSError, match="the disk is gone"):
         taken(tmp_path, newsletter)
     assert sql("SELECT (SELECT count(*) FROM subscribers), (SELECT count(*) FROM imports)") == [(1, 0)]
+
+
+def test_an_address_that_is_stored_under_another_key_is_told(newsletter: int, sql: Sql, tmp_path: Path) -> None:
+    sql(
+        "INSERT INTO subscribers (address, normalised_address, email_key) VALUES ('l@r.example', 'last@readers.example', '\\x01')"
+    )
+    with pytest.raises(Conflict, match="under another ADDRESS_KEY.*Nothing was imported"):
+        taken(tmp_path, newsletter)
+    assert sql("SELECT (SELECT count(*) FROM subscribers), (SELECT count(*) FROM imports)") == [(2, 0)]
