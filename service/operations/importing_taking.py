@@ -29,8 +29,10 @@ _MAKE = """
         INSERT INTO subscribers (address, normalised_address, email_key, first_name, last_name, language, attributes)
         SELECT address, normalised_address, email_key, first_name, last_name, language, attributes
         FROM (SELECT DISTINCT ON (email_key) * FROM block ORDER BY email_key, line) k
-        WHERE (SELECT p.id FROM suppressions p WHERE p.email_key = k.email_key AND p.lifted_at IS NULL LIMIT 1) IS NULL
-            AND {last_act} IS NULL
+        WHERE CASE WHEN (SELECT s.id FROM subscribers s WHERE s.email_key = k.email_key) IS NOT NULL THEN false
+            ELSE (SELECT p.id FROM suppressions p WHERE p.email_key = k.email_key AND p.lifted_at IS NULL LIMIT 1) IS NULL
+                AND {last_act} IS NULL
+            END
         ORDER BY line
         ON CONFLICT (email_key) DO NOTHING RETURNING id, email_key
     )

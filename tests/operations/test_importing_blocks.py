@@ -127,6 +127,6 @@ def test_an_address_that_is_stored_under_another_key_is_told(newsletter: int, sq
     sql(
         "INSERT INTO subscribers (address, normalised_address, email_key) VALUES ('l@r.example', 'last@readers.example', '\\x01')"
     )
-    with pytest.raises(Conflict, match="under another ADDRESS_KEY.*Nothing was imported"):
+    with pytest.raises(Conflict, match=r"under another ADDRESS_KEY.*Nothing was imported"):
         taken(tmp_path, newsletter)
     assert sql("SELECT (SELECT count(*) FROM subscribers), (SELECT count(*) FROM imports)") == [(2, 0)]
