@@ -29,6 +29,11 @@ _SETTINGS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
     "shared_buffers": "128MB",
+    # What a large statement writes is put on the disk by the processes whose work that is, beside it, instead of by itself.
+    "wal_buffers": "16MB",
+    "bgwriter_delay": "10ms",
+    "bgwriter_lru_maxpages": "1000",
+    "bgwriter_lru_multiplier": "4",
     # 64 sending workers, 60 of the web, one for each other process, and commands: a slot costs some 10 KB.
     "max_connections": "200",
     "wal_level": "minimal",
