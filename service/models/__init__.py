@@ -15,7 +15,7 @@ from service.models.consent import (
 from service.models.counts import GrowthDay, IssueCounts, NewsletterField, WordingCounts
 from service.models.delivery import Attempt, Batch, Delivery, Lookup
 from service.models.event import Event, Payload
-from service.models.importing import Import, ImportDetails, ImportedRow, Upload
+from service.models.importing import Import, ImportChange, ImportDetails, ImportedRow, Upload
 from service.models.issue import Approval, Cohort, Issue, Variant
 from service.models.newsletter import Newsletter, NewsletterWording
 from service.models.operator import (
@@ -57,6 +57,7 @@ __all__ = [
     "Event",
     "GrowthDay",
     "Import",
+    "ImportChange",
     "ImportDetails",
     "ImportedRow",
     "Installation",

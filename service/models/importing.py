@@ -36,6 +36,19 @@ class ImportedRow(Base):
     began: Mapped[bool] = mapped_column(server_default=false())
 
 
+class ImportChange(Base):
+    """What an import began with a subscriber (`added`, `activated`), of one from before its rows said so: undoing takes it back, too."""
+
+    __tablename__ = "import_changes"
+
+    # Checked by a trigger once a statement: a foreign key would ask once for each of a million rows.
+    import_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    subscriber_id: Mapped[int] = mapped_column(
+        ForeignKey("subscribers.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+    what: Mapped[str] = mapped_column(primary_key=True)
+
+
 class ImportDetails(Base):
     """What an import changed in the details of a reader who was there before, and only that: for taking it back. `was` and
     `became`: field → value, and `attributes`: name → value, null where there was none."""

@@ -13,19 +13,24 @@ from service.operations.permitting import require
 METHOD = "import-undone"
 """Of the consent acts that end what the import began. An import afterwards may begin it again: the reader never left."""
 
+# Imports of an older version noted it apart.
+_BEGUN = """(
+    SELECT import_id, subscriber_id FROM imported_rows WHERE import_id = :import AND began
+    UNION SELECT import_id, subscriber_id FROM import_changes WHERE import_id = :import AND what IN ('added', 'activated')
+)"""
 _UNDONE = """
     CREATE TEMPORARY TABLE undone ON COMMIT DROP AS
     SELECT n.id AS subscription_id, n.subscriber_id, s.email_key
-    FROM imported_rows c JOIN imports i ON i.id = c.import_id
+    FROM {begun} c JOIN imports i ON i.id = c.import_id
     JOIN subscriptions n ON n.subscriber_id = c.subscriber_id AND n.newsletter_id = i.newsletter_id
     JOIN subscribers s ON s.id = n.subscriber_id
-    WHERE c.import_id = :import AND c.began AND n.state = 'active' AND NOT {touched} AND NOT {sent}
+    WHERE n.state = 'active' AND NOT {touched} AND NOT {sent}
     FOR UPDATE OF n
 """
 # Before their subscriptions and by their ids, as everybody does.
 _LOCK_READERS = """
     SELECT count(*) FROM (
-        SELECT FROM subscribers WHERE id IN (SELECT subscriber_id FROM imported_rows WHERE import_id = :import AND began) ORDER BY id FOR NO KEY UPDATE
+        SELECT FROM subscribers WHERE id IN (SELECT subscriber_id FROM {begun} c) ORDER BY id FOR NO KEY UPDATE
     ) locked
 """
 # The import's own act is the reader's last one for this newsletter.
@@ -36,9 +41,9 @@ _TOUCHED = """EXISTS (
 _SENT = "EXISTS (SELECT FROM deliveries d WHERE d.subscription_id = n.id AND d.excluded IS NULL)"
 _LEFT_ALONE = """
     SELECT count(*) FILTER (WHERE {touched}) AS touched, count(*) FILTER (WHERE NOT {touched} AND {sent}) AS sent
-    FROM imported_rows c JOIN imports i ON i.id = c.import_id
+    FROM {begun} c JOIN imports i ON i.id = c.import_id
     JOIN subscriptions n ON n.subscriber_id = c.subscriber_id AND n.newsletter_id = i.newsletter_id
-    JOIN subscribers s ON s.id = n.subscriber_id WHERE c.import_id = :import AND c.began
+    JOIN subscribers s ON s.id = n.subscriber_id
 """
 _ACTS = """
     INSERT INTO consent_records (email_key, newsletter_id, purpose, action, method, import_id, details)
@@ -129,9 +134,9 @@ def undo(import_id: int, *, actor: str) -> Undone:
         require(actor, Permission.IMPORT, row.newsletter_id)
         if "undone" in row.counts:
             raise Conflict("This import was taken back already.")
-        tx.execute(_LOCK_READERS, {"import": import_id})
-        tx.execute(_UNDONE.format(touched=_TOUCHED, sent=_SENT), {"import": import_id})
-        left = tx.execute(_LEFT_ALONE.format(touched=_TOUCHED, sent=_SENT), {"import": import_id}).one()
+        tx.execute(_LOCK_READERS.format(begun=_BEGUN), {"import": import_id})
+        tx.execute(_UNDONE.format(begun=_BEGUN, touched=_TOUCHED, sent=_SENT), {"import": import_id})
+        left = tx.execute(_LEFT_ALONE.format(begun=_BEGUN, touched=_TOUCHED, sent=_SENT), {"import": import_id}).one()
         tx.execute(_ACTS, {"import": import_id, "method": METHOD})
         tx.execute(
             "DELETE FROM imported_rows r USING undone u WHERE r.import_id = :import AND r.subscriber_id = u.subscriber_id",

@@ -93,6 +93,7 @@ def test_a_delivery_is_always_of_an_issue_that_is_there(database: Settings, sql,
 _REFERRING = {
     "consent_records": "INSERT INTO consent_records (email_key, newsletter_id, purpose, action, method, import_id, wording_sha256) VALUES ('\\x01', {newsletter}, 'newsletter', 'given', 'import', {imported}, {wording})",
     "subscriptions": "INSERT INTO subscriptions (subscriber_id, newsletter_id) SELECT id, {newsletter} FROM subscribers",
+    "import_changes": "INSERT INTO import_changes (import_id, subscriber_id, what) SELECT {imported}, id, 'added' FROM subscribers",
     "imported_rows": "INSERT INTO imported_rows (import_id, subscriber_id) SELECT {imported}, id FROM subscribers",
 }
 _THERE = {
@@ -134,6 +135,7 @@ def test_evidence_and_imports_refer_to_what_is_there(an_import: None, sql, table
     [
         ("consent_records", "imports"),
         ("imported_rows", "imports"),
+        ("import_changes", "imports"),
         ("consent_records", "newsletters"),
         ("subscriptions", "newsletters"),
     ],
@@ -154,6 +156,7 @@ def test_what_is_referred_to_stays(an_import: None, sql, table: str, there: str,
         "UPDATE imported_rows SET import_id = 99",
         "UPDATE subscriptions SET subscriber_id = 99",
         "UPDATE imported_rows SET subscriber_id = 99",
+        "UPDATE import_changes SET import_id = 99",
     ],
 )
 def test_a_reference_never_changes(an_import: None, sql, statement: str) -> None:  # type: ignore[no-untyped-def]

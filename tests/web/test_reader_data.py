@@ -41,6 +41,7 @@ NOT_A_READERS = {
     "payloads": "raw and compressed, of many readers at once, kept 14 days; what they said is in the events",
     "moves": "the state machine's own table",
     "uncounted_leavings": "a number and a time, for some seconds; the leaving itself is in the history of consent",
+    "import_changes": "two numbers, and what the history of consent says too",
     "imported_rows": "two numbers; the file is in the files imported",
     "segments": "what the team asks of readers, by what it typed",
     "api_keys": "the team's",

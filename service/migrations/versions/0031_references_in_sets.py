@@ -1,5 +1,5 @@
 """Whom a subscription or a row of an import names is looked for once a statement, as what else they refer to: a foreign key asks, and
-locks, once for each of a million readers. And what an import began stands with the row that it is of, instead of in a table of its own."""
+locks, once for each of a million readers. And what an import begins is noted with the row that it is of, which is written anyway."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -45,11 +45,13 @@ _GO_WITH = """
 """
 _NOT_FOR_OTHERS = "REVOKE ALL ON FUNCTION {name}() FROM PUBLIC"
 _GO = "CREATE TRIGGER go AFTER DELETE ON subscribers REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION go_with_subscribers()"
-_REFER = "CREATE TRIGGER refer AFTER INSERT ON {table} REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION {table}_refer_to_what_is_there()"
 _STAY = "CREATE TRIGGER stay_with_{column} BEFORE UPDATE OF {column} ON {table} FOR EACH ROW WHEN (OLD.{column} IS DISTINCT FROM NEW.{column}) EXECUTE FUNCTION stay_with_what_is_referred_to()"
 _KEEP_KEY = "CREATE TRIGGER keep_key BEFORE UPDATE OF id ON {table} FOR EACH ROW WHEN (OLD.id IS DISTINCT FROM NEW.id) EXECUTE FUNCTION keep_what_is_referred_to({given})"
-_KEEP = "CREATE TRIGGER keep BEFORE DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION keep_what_is_referred_to({given})"
-_LOCK = "LOCK TABLE subscribers, subscriptions, imported_rows, import_changes, imports IN ACCESS EXCLUSIVE MODE"
+# The import's own lock first: nobody else waits for an import that is under way only because the migration does.
+_LOCKS = (
+    "SELECT pg_advisory_xact_lock(1229803599)",
+    "LOCK TABLE subscribers, subscriptions, imported_rows IN ACCESS EXCLUSIVE MODE",
+)
 
 
 def _function(table: str, column: str, there: str, *, readers: bool = False) -> str:
@@ -62,22 +64,10 @@ def _function(table: str, column: str, there: str, *, readers: bool = False) -> 
     )
 
 
-def _keep_imports(*tables: str) -> None:
-    given = ", ".join(f"'{name}'" for name in ("id", *(part for table in tables for part in (table, "import_id"))))
-    for trigger, statement in (("keep", _KEEP), ("keep_key", _KEEP_KEY)):
-        op.execute(f"DROP TRIGGER {trigger} ON imports")
-        op.execute(statement.format(table="imports", given=given))
-
-
 def upgrade() -> None:
-    op.execute(_LOCK)
+    for lock in _LOCKS:
+        op.execute(lock)
     op.add_column("imported_rows", sa.Column("began", sa.Boolean(), server_default=sa.false(), nullable=False))
-    op.execute(
-        "UPDATE imported_rows r SET began = true FROM import_changes c WHERE c.import_id = r.import_id AND c.subscriber_id = r.subscriber_id"
-    )
-    _keep_imports("consent_records", "imported_rows")
-    op.drop_table("import_changes")
-    op.execute("DROP FUNCTION import_changes_refer_to_what_is_there()")
     for table, (column, there) in _OTHERS.items():
         op.drop_constraint(f"fk_{table}_subscriber_id", table, type_="foreignkey")
         op.execute(_function(table, column, there, readers=True))
@@ -93,7 +83,8 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.execute(_LOCK.replace("import_changes, ", ""))
+    for lock in _LOCKS:
+        op.execute(lock)
     op.execute("DROP TRIGGER keep_key ON subscribers")
     op.execute("DROP TRIGGER go ON subscribers")
     op.execute("DROP FUNCTION go_with_subscribers()")
@@ -103,25 +94,5 @@ def downgrade() -> None:
         op.create_foreign_key(
             f"fk_{table}_subscriber_id", table, "subscribers", ["subscriber_id"], ["id"], ondelete="CASCADE"
         )
-    _make_changes()
     op.execute("INSERT INTO import_changes SELECT import_id, subscriber_id, 'added' FROM imported_rows WHERE began")
     op.drop_column("imported_rows", "began")
-    _keep_imports("consent_records", "imported_rows", "import_changes")
-
-
-def _make_changes() -> None:
-    op.create_table(
-        "import_changes",
-        sa.Column("import_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("subscriber_id", sa.BigInteger(), nullable=False),
-        sa.Column("what", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["subscriber_id"], ["subscribers.id"], name=op.f("fk_import_changes_subscriber_id"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("import_id", "subscriber_id", "what", name=op.f("pk_import_changes")),
-    )
-    op.create_index(op.f("ix_import_changes_subscriber_id"), "import_changes", ["subscriber_id"])
-    op.execute(_function("import_changes", "import_id", "imports"))
-    op.execute(_NOT_FOR_OTHERS.format(name="import_changes_refer_to_what_is_there"))
-    op.execute(_REFER.format(table="import_changes"))
-    op.execute(_STAY.format(table="import_changes", column="import_id"))
