@@ -7,12 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date
+from functools import wraps
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 import psycopg
+from psycopg.errors import DeadlockDetected
+from sqlalchemy.exc import OperationalError
 
 from service.db import Transaction, transaction
 from service.domain.permissions import Permission
@@ -27,6 +30,8 @@ from service.operations.wordings import store
 
 __all__ = ["SYNONYMS", "ImportReport", "RowFault", "import_subscribers"]
 
+P = ParamSpec("P")
+T = TypeVar("T")
 FAULTS_KEPT = 1000
 BLOCK = 5000
 """Rows that are taken at once, and after which progress is told."""
@@ -86,6 +91,23 @@ class ImportReport:
         return asdict(self)
 
 
+def _once_more(work: Callable[P, T]) -> Callable[P, T]:
+    """What leaves nothing behind when it fails, done again where it waited in a circle: with whoever moves to an address of the file
+    while they are in it themselves."""
+
+    @wraps(work)
+    def done(*args: P.args, **words: P.kwargs) -> T:
+        try:
+            return work(*args, **words)
+        except OperationalError as error:
+            if not isinstance(error.orig, DeadlockDetected):
+                raise
+        return work(*args, **words)
+
+    return done
+
+
+@_once_more
 def import_subscribers(
     path: Path,
     *,

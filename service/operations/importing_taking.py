@@ -40,6 +40,9 @@ _MAKE = """
 """
 _NEXT_BLOCK = "TRUNCATE block"
 
+# What a reader did while the file was read was before the import: undoing it later must not take that for an answer to it.
+_FROM_NOW_ON = "UPDATE imports SET created_at = clock_timestamp() WHERE id = :import"
+
 # The first row of an address wins, but an objection counts wherever it stands. A reader whose subscription was erased is
 # known by the consent records alone, which is why the last act is looked up where there is no subscription. Subscribers are looked up
 # one by one, for those alone who were not made.
@@ -78,6 +81,17 @@ _LOCK_READERS = """
     SELECT count(*) FROM (
         SELECT FROM subscribers s WHERE s.id IN (SELECT subscriber_id FROM readers WHERE is_known AND is_touched) ORDER BY s.id FOR NO KEY UPDATE
     ) locked
+"""
+# Who was known, or suppressed, when their block was read, and is not any more. They are treated as known: others see them from now on.
+_MAKE_LATE = """
+    INSERT INTO subscribers (address, normalised_address, email_key, first_name, last_name, language, attributes)
+    SELECT i.address, i.normalised_address, i.email_key, i.first_name, i.last_name, i.language, i.attributes
+    FROM readers r JOIN incoming i ON i.line = r.line WHERE r.outcome = 'taken' AND r.subscriber_id IS NULL ORDER BY r.line
+    ON CONFLICT DO NOTHING
+"""
+_FIND_LATE = """
+    UPDATE readers r SET subscriber_id = s.id, is_known = true FROM subscribers s
+    WHERE r.outcome = 'taken' AND r.subscriber_id IS NULL AND s.email_key = r.email_key
 """
 _OTHER_KEY = "{lost} addresses of the file are stored under another ADDRESS_KEY, or were changed at this moment. Nothing was imported; look at ADDRESS_KEY, then import again."
 _LOST = "SELECT count(*) FROM readers WHERE outcome = 'taken' AND subscriber_id IS NULL"
@@ -207,6 +221,7 @@ def take(
     `changes`, from which the report is made. `only`: whoever is in other newsletters than these as well (`is_shared`) keeps what
     is known of them. Raises Conflict."""
     consent, tracking_consent = (None if wording is None else sha256_of(wording) for wording in wordings)
+    tx.execute(_FROM_NOW_ON, {"import": import_id})
     _settle_readers(tx, newsletter_id, only)
     tx.execute(_LOCK_READERS)
     tx.execute(_CHANGES)
@@ -236,6 +251,9 @@ def _settle_readers(tx: Transaction, newsletter_id: int, only: list[int] | None)
     sql = _READERS.format(last_act=last_act, last_tracking_act=last_tracking_act, hidden=HIDDEN)
     tx.execute(sql, newsletter=newsletter_id, only=only)
     tx.execute("ANALYZE readers")
+    if tx.execute(_LOST).scalar_one():
+        tx.execute(_MAKE_LATE)
+        tx.execute(_FIND_LATE)
     if lost := tx.execute(_LOST).scalar_one():
         raise Conflict(_OTHER_KEY.format(lost=f"{lost:,}"))
     tx.execute(_UNMAKE)

@@ -1,6 +1,9 @@
 """A file is taken block by block while it is still being read: where one block ends makes no difference to anybody."""
 
+import threading
+import time
 from collections.abc import Callable
+from contextvars import Context
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,7 @@ from service.db import transaction
 from service.errors import Conflict, Invalid
 from service.operations import importing
 from service.operations.importing_rows import RowReader
+from service.operations.importing_undo import undo
 from service.operations.suppressing import suppress
 from service.settings import Settings
 from service.tokens import email_key
@@ -130,3 +134,79 @@ def test_an_address_that_is_stored_under_another_key_is_told(newsletter: int, sq
     with pytest.raises(Conflict, match=r"under another ADDRESS_KEY.*Nothing was imported"):
         taken(tmp_path, newsletter)
     assert sql("SELECT (SELECT count(*) FROM subscribers), (SELECT count(*) FROM imports)") == [(2, 0)]
+
+
+def test_whoever_is_no_longer_suppressed_when_the_file_is_read_is_taken(
+    newsletter: int, sql: Sql, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "BLOCK", 1)
+
+    def lift(rows: int) -> None:
+        if rows >= 11:
+            sql("UPDATE suppressions SET lifted_at = now()")
+
+    report = taken(tmp_path, newsletter, on_progress=lift)
+    assert (report.added, report.suppressed, report.duplicates) == (5, 0, 4)
+    assert sql(
+        "SELECT s.first_name, n.state, n.tracking FROM subscribers s JOIN subscriptions n ON n.subscriber_id = s.id WHERE s.address LIKE 'supp%%'"
+    ) == [("Sue", "active", "agreed")]
+
+
+def test_what_readers_did_while_the_file_was_read_is_no_answer_to_the_import(
+    newsletter: int, sql: Sql, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Taken back by somebody at that moment, and then brought by this import: it is this import's to take back."""
+    first = taken(tmp_path, newsletter, "email,tracking\nmet@readers.example,\n")
+    monkeypatch.setattr(importing, "BLOCK", 1)
+
+    def take_back(rows: int) -> None:
+        if rows == 1:
+            Context().run(undo, first.import_id, actor="test")
+
+    second = taken(
+        tmp_path, newsletter, "email,tracking\nbo@readers.example,\nmet@readers.example,\n", on_progress=take_back
+    )
+    assert second.added == 2
+    found = undo(second.import_id, actor="test")
+    assert (found.subscriptions, found.touched) == (2, 0)
+
+
+def test_an_import_that_an_older_version_took_is_taken_back(newsletter: int, sql: Sql, tmp_path: Path) -> None:
+    made = taken(tmp_path, newsletter)
+    sql("INSERT INTO import_changes SELECT import_id, subscriber_id, 'added' FROM imported_rows WHERE began")
+    sql("UPDATE imported_rows SET began = false")
+    assert undo(made.import_id, actor="test").subscriptions == 4
+
+
+def test_a_reader_who_moves_to_an_address_of_the_file_meanwhile_does_not_end_the_import(
+    newsletter: int, sql: Sql, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reader is locked and waits for the address; the import has the address and waits for the reader."""
+    monkeypatch.setattr(importing, "BLOCK", 1)
+    readers(newsletter, ["mover@readers.example"])
+    sql("UPDATE subscriptions SET state = 'pending'")
+    move = "UPDATE subscribers SET address = %s, normalised_address = %s, email_key = %s WHERE address = 'mover@readers.example'"
+    there = "bo@readers.example"
+    threads = [threading.Thread(target=lambda: sql(move, there, there, email_key(there)))]
+
+    def begin_to_move(rows: int) -> None:
+        if threads[0].ident is None:
+            threads[0].start()
+            while not sql("SELECT count(*) FROM pg_locks WHERE NOT granted")[0][0]:
+                time.sleep(0.02)
+
+    report = taken(
+        tmp_path,
+        newsletter,
+        "email,tracking\nbo@readers.example,\nmover@readers.example,\n",
+        on_progress=begin_to_move,
+    )
+    threads[0].join(30)
+    assert report.added + report.updated == 2
+    assert sql(
+        "SELECT s.address, n.state FROM subscribers s JOIN subscriptions n ON n.subscriber_id = s.id ORDER BY 1"
+    ) == [
+        ("bo@readers.example", "active"),
+        ("known@readers.example", "pending"),
+        ("mover@readers.example", "active"),
+    ]

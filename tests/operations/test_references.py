@@ -131,5 +131,7 @@ def test_what_an_import_began_is_known_after_going_back(scratch: Engine) -> None
         told = "SELECT s.address FROM import_changes c JOIN subscribers s ON s.id = c.subscriber_id ORDER BY 1"
         assert connection.execute(text(told)).scalars().all() == ["a", "c"]
         connection.execute(text("DELETE FROM subscribers WHERE address = 'a'"))
-        assert connection.execute(text("SELECT count(*) FROM imported_rows")).scalar_one() == 2, "by a foreign key again"
+        assert connection.execute(text("SELECT count(*) FROM imported_rows")).scalar_one() == 2, (
+            "by a foreign key again"
+        )
     runner.upgrade(scratch)
