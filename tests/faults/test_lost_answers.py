@@ -8,7 +8,7 @@ from service.lab.faults.issues import Sending
 from service.lab.faults.machine import Machine, wait_until
 from service.lab.faults.sizes import chosen
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(20 * chosen().patience)]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(20 * chosen().patience)]
 
 
 def test_lost_answers_are_settled_by_events_alone(
