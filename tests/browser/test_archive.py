@@ -13,13 +13,12 @@ from service.operations.authoring import Source
 from tests.browser.conftest import Open
 from tests.builders import a_newsletter, readers
 from tests.conftest import Sandbox
+from tests.forms import LOOKS
 from tests.web.test_archive import HOSTILE
 
 pytestmark = pytest.mark.browser
 Sql = Callable[..., list[Any]]
 Publish = Callable[[Source], str]
-
-SIZES = [(320, "light"), (320, "dark"), (1280, "light"), (1280, "dark")]
 
 
 @pytest.fixture
@@ -38,7 +37,7 @@ def publish(web: str, sandbox: Sandbox, drain: Callable[..., int], sql: Sql) -> 
     return send
 
 
-@pytest.mark.parametrize(("width", "scheme"), SIZES)
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_the_sample_letter_and_its_list_fit_and_can_be_read(
     web: str, publish: Publish, look: Open, width: int, scheme: str
 ) -> None:
@@ -53,7 +52,7 @@ def test_the_sample_letter_and_its_list_fit_and_can_be_read(
         assert seen.complaints() == [], place
 
 
-@pytest.mark.parametrize(("width", "scheme"), SIZES)
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_a_real_edition_fits_and_can_be_read(
     shared: Path, publish: Publish, look: Open, width: int, scheme: str
 ) -> None:

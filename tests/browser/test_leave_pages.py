@@ -8,6 +8,7 @@ import pytest
 from service.tokens import Purpose, Signer
 from tests.browser.conftest import Open
 from tests.builders import a_newsletter, readers
+from tests.forms import LOOKS
 
 pytestmark = pytest.mark.browser
 Sql = Callable[..., list[Any]]
@@ -36,8 +37,7 @@ def test_a_reader_leaves_by_keyboard_and_without_script(link: str, look: Open, s
     assert page.get_by_role("button").count() == 1, "a link to everything else, and nothing to leave"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [320, 375, 1280])
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_every_page_for_readers_fits_and_can_be_read(web: str, link: str, look: Open, width: int, scheme: str) -> None:
     seen = look(width, scheme)
     page = seen.page

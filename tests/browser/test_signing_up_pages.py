@@ -9,6 +9,7 @@ from playwright.sync_api import Page
 from service.domain.languages import LANGUAGES
 from service.tokens import Purpose, Signer
 from tests.browser.conftest import Look, Open
+from tests.forms import LOOKS
 from tests.web.signups import Sql, open_newsletter
 
 pytestmark = pytest.mark.browser
@@ -113,8 +114,7 @@ def test_another_browser_with_script_waits_for_the_button(web: str, newsletter: 
     page.get_by_role("heading", name="You are signed up").wait_for()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [320, 1280])
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_every_page_of_a_sign_up_fits_and_can_be_read(
     web: str, newsletter: int, look: Open, sql: Sql, width: int, scheme: str, tmp_path: Path
 ) -> None:
