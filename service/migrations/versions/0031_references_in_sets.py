@@ -23,23 +23,30 @@ _FUNCTION = """
     END $$
 """
 # The lock is a foreign key's: who deletes the reader meanwhile is waited for, and then they are missing. Those that this transaction made
-# need none: nobody else sees them, and to lock a million takes as long as to write them.
+# need none: nobody else sees them, and to lock a million takes as long as to write them. Each is looked up by itself: a plan that was made
+# for one row is kept for a million, and must not read them all for each.
 _READERS = """
         SELECT bool_or(s.id IS NULL), bool_or(s.xmin <> pg_current_xact_id()::xid) INTO is_missing, is_shared
-        FROM added a LEFT JOIN subscribers s ON s.id = a.subscriber_id;
+        FROM added a LEFT JOIN LATERAL (SELECT id, xmin FROM subscribers WHERE id = a.subscriber_id OFFSET 0) s ON true;
         IF is_shared THEN
-            PERFORM FROM subscribers WHERE id IN (SELECT subscriber_id FROM added) AND xmin <> pg_current_xact_id()::xid
-                ORDER BY id FOR KEY SHARE;
-            SELECT bool_or(s.id IS NULL) INTO is_missing FROM added a LEFT JOIN subscribers s ON s.id = a.subscriber_id;
+            PERFORM FROM (SELECT DISTINCT subscriber_id AS one FROM added ORDER BY 1) a CROSS JOIN LATERAL (
+                SELECT FROM subscribers WHERE id = a.one AND xmin <> pg_current_xact_id()::xid FOR KEY SHARE
+            ) s;
+            SELECT bool_or(s.id IS NULL) INTO is_missing
+            FROM added a LEFT JOIN LATERAL (SELECT id FROM subscribers WHERE id = a.subscriber_id OFFSET 0) s ON true;
         END IF;
         IF is_missing THEN
             RAISE EXCEPTION '{table}.subscriber_id names what is not there in subscribers' USING ERRCODE = 'foreign_key_violation';
         END IF;"""
 _GO_WITH = """
     CREATE FUNCTION go_with_subscribers() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+    DECLARE
+        one bigint;
     BEGIN
-        DELETE FROM subscriptions WHERE subscriber_id IN (SELECT id FROM gone);
-        DELETE FROM imported_rows WHERE subscriber_id IN (SELECT id FROM gone);
+        FOR one IN SELECT id FROM gone LOOP
+            DELETE FROM subscriptions WHERE subscriber_id = one;
+            DELETE FROM imported_rows WHERE subscriber_id = one;
+        END LOOP;
         RETURN NULL;
     END $$
 """
