@@ -17,11 +17,8 @@ def kept(port: int, *, option: str | None = None) -> Iterator[int]:
     claim = _claim(port)
     if claim is None and option is not None:
         raise BroadsheetError(f"Port {port} is taken. Stop what uses it, or choose another with {option}.")
-    for _ in range(_TRIES):
-        if claim is not None:
-            break
-        claim = _claim(0)
-    else:
+    claim = claim or next(filter(None, (_claim(0) for _ in range(_TRIES))), None)
+    if claim is None:
         raise BroadsheetError("No free port was found on this machine.")
     with claim:
         yield int(claim.getsockname()[1])

@@ -159,17 +159,16 @@ _BECAME = """(SELECT jsonb_object_agg(n.key, n.value) FROM jsonb_each(c.attribut
     WHERE c.old_attributes -> n.key IS DISTINCT FROM n.value)"""
 # Pieces in the order of the index, which is much faster than the file's; each is one call, and all that stays in memory. Keys are spread
 # evenly, so that their first two bytes make pieces of the same size. A reader is in each but once: a second act waits for the hash of the
-# first, and the whole piece with it. Every reader of them is locked by now, or was made by this import
-# and is seen by nobody else.
+# first, and the whole piece with it. Every reader of them is locked by now, or was made by this import and is seen by nobody else.
 _CONSENT = """
     SELECT record_acts(
-        :newsletter, :import, 'import', array_agg(email_key ORDER BY {order}), array_agg(purpose ORDER BY {order}),
-        array_agg(action ORDER BY {order}), array_agg(wording ORDER BY {order}), array_agg(details ORDER BY {order})
+        :newsletter, :import, 'import', array_agg(email_key ORDER BY email_key), array_agg(purpose ORDER BY email_key),
+        array_agg(action ORDER BY email_key), array_agg(wording ORDER BY email_key), array_agg(details ORDER BY email_key)
     ) FROM (
         SELECT r.email_key, act.purpose, act.action, act.wording,
             (get_byte(r.email_key, 0) * 256 + get_byte(r.email_key, 1)) * (SELECT 1 + count(*) / :piece FROM changes) / 65536 AS piece,
             jsonb_build_object('line', CASE act.what WHEN 'objected' THEN r.objects_line ELSE r.line END)
-                || CASE WHEN act.purpose = 'newsletter' THEN CAST(:basis AS jsonb) ELSE '{{}}' END AS details
+                || CASE WHEN act.purpose = 'newsletter' THEN CAST(:basis AS jsonb) ELSE '{}' END AS details
         FROM changes c JOIN readers r ON r.subscriber_id = c.subscriber_id
         JOIN (VALUES
             ('added', 'newsletter', 'given', CAST(:consent AS bytea)),
@@ -180,7 +179,7 @@ _CONSENT = """
         -- An objection kept from before an erasure is no new act.
         WHERE c.what <> 'objected' OR r.objects_line IS NOT NULL
     ) acts GROUP BY piece, purpose
-""".format(order="email_key")
+"""
 _AUDIENCE = """
     INSERT INTO imported_rows (import_id, subscriber_id, began)
     SELECT :import, r.subscriber_id, c.what IS NOT NULL FROM readers r

@@ -37,7 +37,10 @@ def test_a_reader_leaves_by_keyboard_and_without_script(link: str, look: Open, s
     assert page.get_by_role("button").count() == 1, "a link to everything else, and nothing to leave"
 
 
-@pytest.mark.parametrize(("width", "scheme"), LOOKS)
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [*LOOKS, *(pytest.param(375, scheme, marks=pytest.mark.long) for scheme in ("light", "dark"))],
+)
 def test_every_page_for_readers_fits_and_can_be_read(web: str, link: str, look: Open, width: int, scheme: str) -> None:
     seen = look(width, scheme)
     page = seen.page

@@ -135,24 +135,3 @@ def test_what_an_import_began_is_known_after_going_back(scratch: Engine) -> None
             "by a foreign key again"
         )
     runner.upgrade(scratch)
-
-
-@pytest.mark.timeout(60)
-@TABLES
-def test_a_plan_that_was_made_for_one_reader_serves_many(
-    reader: int, sql: Sql, other: psycopg.Connection[Any], table: str
-) -> None:
-    """As in a worker that noted single readers before a large import is taken in by the same connection."""
-    into = {
-        "subscriptions": "INSERT INTO subscriptions (subscriber_id, newsletter_id) SELECT s.id, (SELECT max(id) FROM newsletters)",
-        "imported_rows": "INSERT INTO imported_rows (subscriber_id, import_id) SELECT s.id, (SELECT max(id) FROM imports)",
-    }[table] + " FROM subscribers s WHERE s.address LIKE %s"
-    make = "INSERT INTO subscribers (address, normalised_address, email_key) SELECT n, n, CAST(n AS bytea) FROM (SELECT %s || n FROM generate_series(1, %s) n) v (n)"
-    for name, many in (*((f"one{number}-", 1) for number in range(8)), ("many", 40_000)):
-        other.execute(make, (name, many))
-        other.commit()
-        other.execute("SET statement_timeout = '20s'")
-        other.execute(into, (f"{name}%",))
-        other.commit()
-    other.execute("DELETE FROM subscribers")
-    assert other.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
