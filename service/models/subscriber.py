@@ -15,8 +15,9 @@ class Subscriber(Base):
     # For finding somebody by the beginning of what is remembered of them.
     __table_args__ = (
         Index(
-            "ix_subscribers_address_prefix",
+            "uq_subscribers_normalised_address",
             "normalised_address",
+            unique=True,
             postgresql_ops={"normalised_address": "text_pattern_ops"},
         ),
         Index("ix_subscribers_first_name_prefix", text("lower(first_name) text_pattern_ops")),
@@ -27,7 +28,7 @@ class Subscriber(Base):
 
     id: Mapped[Id]
     address: Mapped[str]
-    normalised_address: Mapped[str] = mapped_column(unique=True)
+    normalised_address: Mapped[str]
     email_key: Mapped[Key] = mapped_column(unique=True)
     first_name: Mapped[str] = mapped_column(server_default="")
     last_name: Mapped[str] = mapped_column(server_default="")

@@ -42,12 +42,15 @@ _ESCAPED = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 _TABS = 5
 _COLUMNS = "line, email_key, address, normalised_address, first_name, last_name, language, attributes, agrees, objects"
 _COUNTS = """
-    SELECT count(*) AS readers, count(*) FILTER (WHERE r.outcome = 'suppressed') AS suppressed,
-        count(i.subscriber_id) AS sendable,
-        count(*) FILTER (WHERE i.subscriber_id IS NOT NULL AND c.added) AS added,
-        count(*) FILTER (WHERE i.subscriber_id IS NOT NULL AND NOT c.added) AS updated
-    FROM readers r
-    LEFT JOIN imported_rows i ON i.import_id = :import AND i.subscriber_id = r.subscriber_id
+    SELECT count(*) AS readers, count(*) FILTER (WHERE outcome = 'suppressed') AS suppressed,
+        count(*) FILTER (WHERE is_new OR is_sendable) AS sendable,
+        count(*) FILTER (WHERE is_new OR is_sendable AND c.added) AS added,
+        count(*) FILTER (WHERE is_sendable AND NOT c.added) AS updated
+    FROM (
+        SELECT subscriber_id, outcome, outcome = 'taken' AND NOT is_known AS is_new, is_known AND EXISTS (
+            SELECT FROM imported_rows i WHERE i.import_id = :import AND i.subscriber_id = readers.subscriber_id
+        ) AS is_sendable FROM readers
+    ) r
     LEFT JOIN (SELECT subscriber_id, bool_or(what = 'added') AS added FROM changes GROUP BY 1) c ON c.subscriber_id = r.subscriber_id
 """
 _REFUSED = """

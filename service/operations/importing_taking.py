@@ -14,7 +14,8 @@ from service.operations.wordings import sha256_of
 _PIECE = 5000
 """Acts that are recorded at once."""
 
-# A block of the file's rows as they were read, and those of all blocks with the subscriber that was made for each.
+# A block of the file's rows as they were read, and those of all blocks with the subscriber that was made for each: the details are
+# theirs by then, and no longer the row's.
 _BLOCK = """
     CREATE TEMPORARY TABLE block (
         line integer, address text, normalised_address text, email_key bytea, first_name text, last_name text, language text,
@@ -36,7 +37,9 @@ _MAKE = """
         ORDER BY line
         ON CONFLICT (email_key) DO NOTHING RETURNING id, email_key
     )
-    INSERT INTO incoming SELECT b.*, made.id FROM block b LEFT JOIN made ON made.email_key = b.email_key
+    INSERT INTO incoming (line, email_key, agrees, objects, made_id, address, normalised_address, first_name, last_name, language, attributes)
+    SELECT line, b.email_key, agrees, objects, made.id, d.* FROM block b LEFT JOIN made ON made.email_key = b.email_key
+    LEFT JOIN LATERAL (SELECT address, normalised_address, first_name, last_name, language, attributes) d ON made.id IS NULL
 """
 _NEXT_BLOCK = "TRUNCATE block"
 
@@ -99,9 +102,6 @@ _LOST = "SELECT count(*) FROM readers WHERE outcome = 'taken' AND subscriber_id 
 _UNMAKE = """
     DELETE FROM subscribers s USING readers r WHERE s.id = r.subscriber_id AND NOT r.is_known AND r.outcome <> 'taken'
 """
-# What really changed is collected in one table, from which both the consent records and the report are made. The WHERE of
-# DO UPDATE is judged on the newest row, so that whoever leaves at this very moment has left.
-_CHANGES = "CREATE TEMPORARY TABLE changes (subscriber_id bigint, what text) ON COMMIT DROP"
 _SUBSCRIPTIONS = """
     WITH begun AS (
         INSERT INTO subscriptions (subscriber_id, newsletter_id, state, tracking, expires_at)
@@ -111,17 +111,27 @@ _SUBSCRIPTIONS = """
         {conflict}
         RETURNING subscriber_id, tracking, xmax = 0 AS is_new
     )
+"""
+# Nobody else sees a reader who was made for this import, so nobody else can have begun theirs, and all that was meant came to be.
+_OF_NEW = (
+    _SUBSCRIPTIONS.format(which="NOT is_known", conflict="")
+    + "INSERT INTO imported_rows (import_id, subscriber_id, began) SELECT :import, subscriber_id, true FROM begun"
+)
+# What really changed of those who were known is collected in one table, from which both the consent records and the report are made. The
+# WHERE of DO UPDATE is judged on the newest row, so that whoever leaves at this very moment has left.
+_CHANGES = "CREATE TEMPORARY TABLE changes (subscriber_id bigint, what text) ON COMMIT DROP"
+_OF_KNOWN = (
+    _SUBSCRIPTIONS.format(
+        which="is_known",
+        conflict="""ON CONFLICT (newsletter_id, subscriber_id)
+            DO UPDATE SET state = 'active', expires_at = excluded.expires_at, changed_at = clock_timestamp()
+            WHERE subscriptions.state = 'pending'""",
+    )
+    + """
     INSERT INTO changes
     SELECT subscriber_id, CASE WHEN is_new THEN 'added' ELSE 'activated' END FROM begun
     UNION ALL SELECT subscriber_id, tracking FROM begun WHERE is_new AND tracking <> 'unasked'
 """
-# Nobody else sees a reader who was made for this import, so nobody else can have begun theirs.
-_OF_NEW = _SUBSCRIPTIONS.format(which="NOT is_known", conflict="")
-_OF_KNOWN = _SUBSCRIPTIONS.format(
-    which="is_known",
-    conflict="""ON CONFLICT (newsletter_id, subscriber_id)
-            DO UPDATE SET state = 'active', expires_at = excluded.expires_at, changed_at = clock_timestamp()
-            WHERE subscriptions.state = 'pending'""",
 )
 _TRACKING = """
     WITH answered AS (
@@ -165,11 +175,15 @@ _CONSENT = """
         :newsletter, :import, 'import', array_agg(email_key ORDER BY email_key), array_agg(purpose ORDER BY email_key),
         array_agg(action ORDER BY email_key), array_agg(wording ORDER BY email_key), array_agg(details ORDER BY email_key)
     ) FROM (
-        SELECT r.email_key, act.purpose, act.action, act.wording,
-            (get_byte(r.email_key, 0) * 256 + get_byte(r.email_key, 1)) * (SELECT 1 + count(*) / :piece FROM changes) / 65536 AS piece,
-            jsonb_build_object('line', CASE act.what WHEN 'objected' THEN r.objects_line ELSE r.line END)
+        SELECT c.email_key, act.purpose, act.action, act.wording,
+            (get_byte(c.email_key, 0) * 256 + get_byte(c.email_key, 1)) * (SELECT 1 + count(*) / :piece FROM readers) / 65536 AS piece,
+            jsonb_build_object('line', CASE act.what WHEN 'objected' THEN c.objects_line ELSE c.line END)
                 || CASE WHEN act.purpose = 'newsletter' THEN CAST(:basis AS jsonb) ELSE '{}' END AS details
-        FROM changes c JOIN readers r ON r.subscriber_id = c.subscriber_id
+        FROM (
+            SELECT email_key, line, objects_line, unnest(ARRAY['added', tracking]) AS what FROM readers WHERE outcome = 'taken' AND NOT is_known
+            UNION ALL
+            SELECT r.email_key, r.line, r.objects_line, c.what FROM changes c JOIN readers r ON r.subscriber_id = c.subscriber_id
+        ) c
         JOIN (VALUES
             ('added', 'newsletter', 'given', CAST(:consent AS bytea)),
             ('activated', 'newsletter', 'given', CAST(:consent AS bytea)),
@@ -177,7 +191,7 @@ _CONSENT = """
             ('objected', 'tracking', 'withdrawn', NULL)
         ) act (what, purpose, action, wording) ON act.what = c.what
         -- An objection kept from before an erasure is no new act.
-        WHERE c.what <> 'objected' OR r.objects_line IS NOT NULL
+        WHERE c.what <> 'objected' OR c.objects_line IS NOT NULL
     ) acts GROUP BY piece, purpose
 """
 _AUDIENCE = """
@@ -185,7 +199,7 @@ _AUDIENCE = """
     SELECT :import, r.subscriber_id, c.what IS NOT NULL FROM readers r
     JOIN subscriptions n ON n.newsletter_id = :newsletter AND n.subscriber_id = r.subscriber_id AND n.state = 'active'
     LEFT JOIN changes c ON c.subscriber_id = r.subscriber_id AND c.what IN ('added', 'activated')
-    WHERE r.outcome = 'taken' ORDER BY r.subscriber_id
+    WHERE r.outcome = 'taken' AND r.is_known ORDER BY r.subscriber_id
 """
 
 
@@ -217,15 +231,15 @@ def take(
     only: list[int] | None = None,
 ) -> None:
     """Take the table `incoming` into the newsletter. Leaves the tables `readers` (one row an address, with its outcome) and
-    `changes`, from which the report is made. `only`: whoever is in other newsletters than these as well (`is_shared`) keeps what
+    `changes` (what changed of those who were known), from which the report is made. `only`: whoever is in other newsletters than these as well (`is_shared`) keeps what
     is known of them. Raises Conflict."""
     consent, tracking_consent = (None if wording is None else sha256_of(wording) for wording in wordings)
     tx.execute(_FROM_NOW_ON, {"import": import_id})
     _settle_readers(tx, newsletter_id, only)
     tx.execute(_LOCK_READERS)
+    tx.execute(_OF_NEW, {"import": import_id, "newsletter": newsletter_id, "implied_until": implied_until})
     tx.execute(_CHANGES)
-    for statement in (_OF_NEW, _OF_KNOWN):
-        tx.execute(statement, newsletter=newsletter_id, implied_until=implied_until)
+    tx.execute(_OF_KNOWN, newsletter=newsletter_id, implied_until=implied_until)
     tx.execute(_TRACKING, newsletter=newsletter_id)
     tx.execute(_details(update_existing), {"import": import_id})
     tx.execute("ANALYZE changes")

@@ -84,7 +84,7 @@ def test_what_is_missing_is_named(alive: str, sql: Sql) -> None:
     try:
         assert "migrations" in failing(alive)
     finally:
-        sql("UPDATE alembic_version SET version_num = '0031'")
+        sql("UPDATE alembic_version SET version_num = '0032'")
 
 
 @contextmanager
