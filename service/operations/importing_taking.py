@@ -168,31 +168,31 @@ _WAS = """(SELECT jsonb_object_agg(n.key, c.old_attributes -> n.key) FROM jsonb_
 _BECAME = """(SELECT jsonb_object_agg(n.key, n.value) FROM jsonb_each(c.attributes) n
     WHERE c.old_attributes -> n.key IS DISTINCT FROM n.value)"""
 # Pieces in the order of the index, which is much faster than the file's; each is one call, and all that stays in memory. Keys are spread
-# evenly, so that their first two bytes make pieces of the same size. A reader is in each but once: a second act waits for the hash of the
-# first, and the whole piece with it. Every reader of them is locked by now, or was made by this import and is seen by nobody else.
+# evenly, so that their first two bytes make pieces of the same size. A reader is in each but once: a second act needs the hash of the first.
+# Every reader of them is locked by now, or was made by this import and is seen by nobody else. What the acts are is looked up piece by
+# piece: a join might gather all pieces first.
 _CONSENT = """
-    SELECT record_acts(
-        :newsletter, :import, 'import', array_agg(email_key ORDER BY email_key), array_agg(purpose ORDER BY email_key),
-        array_agg(action ORDER BY email_key), array_agg(wording ORDER BY email_key), array_agg(details ORDER BY email_key)
-    ) FROM (
-        SELECT c.email_key, act.purpose, act.action, act.wording,
-            (get_byte(c.email_key, 0) * 256 + get_byte(c.email_key, 1)) * (SELECT 1 + count(*) / :piece FROM readers) / 65536 AS piece,
-            jsonb_build_object('line', CASE act.what WHEN 'objected' THEN c.objects_line ELSE c.line END)
-                || CASE WHEN act.purpose = 'newsletter' THEN CAST(:basis AS jsonb) ELSE '{}' END AS details
-        FROM (
-            SELECT email_key, line, objects_line, unnest(ARRAY['added', tracking]) AS what FROM readers WHERE outcome = 'taken' AND NOT is_known
-            UNION ALL
-            SELECT r.email_key, r.line, r.objects_line, c.what FROM changes c JOIN readers r ON r.subscriber_id = c.subscriber_id
-        ) c
-        JOIN (VALUES
-            ('added', 'newsletter', 'given', CAST(:consent AS bytea)),
-            ('activated', 'newsletter', 'given', CAST(:consent AS bytea)),
-            ('agreed', 'tracking', 'given', CAST(:tracking_consent AS bytea)),
-            ('objected', 'tracking', 'withdrawn', NULL)
-        ) act (what, purpose, action, wording) ON act.what = c.what
-        -- An objection kept from before an erasure is no new act.
-        WHERE c.what <> 'objected' OR c.objects_line IS NOT NULL
-    ) acts GROUP BY piece, purpose
+    SELECT record_act_of_each(:newsletter, :import, 'import', act.purpose, act.action, act.wording, piece.keys, piece.facts) FROM (
+        SELECT what, array_agg(email_key ORDER BY email_key) AS keys, array_agg(details ORDER BY email_key) AS facts FROM (
+            SELECT what, email_key,
+                (get_byte(email_key, 0) * 256 + get_byte(email_key, 1)) * (SELECT 1 + count(*) / :piece FROM readers) / 65536 AS piece,
+                CASE WHEN what IN ('added', 'activated') AND CAST(:basis AS jsonb) <> '{}' THEN jsonb_build_object('line', line) || CAST(:basis AS jsonb)
+                    ELSE jsonb_build_object('line', CASE what WHEN 'objected' THEN objects_line ELSE line END) END AS details
+            FROM (
+                SELECT email_key, line, objects_line, unnest(ARRAY['added', tracking]) AS what FROM readers WHERE outcome = 'taken' AND NOT is_known
+                UNION ALL
+                SELECT r.email_key, r.line, r.objects_line, c.what FROM changes c JOIN readers r ON r.subscriber_id = c.subscriber_id
+            ) c
+            -- An objection kept from before an erasure is no new act.
+            WHERE what IN ('added', 'activated', 'agreed') OR what = 'objected' AND objects_line IS NOT NULL
+        ) acts GROUP BY piece, what
+    ) piece CROSS JOIN LATERAL (
+        SELECT * FROM (VALUES
+            ('newsletter', 'given', CAST(:consent AS bytea), ARRAY['added', 'activated']),
+            ('tracking', 'given', CAST(:tracking_consent AS bytea), ARRAY['agreed']),
+            ('tracking', 'withdrawn', NULL, ARRAY['objected'])
+        ) a (purpose, action, wording, whats) WHERE piece.what = ANY (whats) OFFSET 0
+    ) act
 """
 _AUDIENCE = """
     INSERT INTO imported_rows (import_id, subscriber_id, began)

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from service.db import transaction
+from service.db import Transaction, transaction
 from service.operations.consenting import record
 from service.operations.verifying import verify
 from service.settings import Settings
@@ -25,23 +25,59 @@ WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_databas
 LOCK = (
     "SELECT count(*) FROM (SELECT FROM subscribers WHERE email_key = ANY(:keys) ORDER BY id FOR NO KEY UPDATE) locked"
 )
-RECORD = """
+ALIKE = """
+    SELECT record_act_of_each(:newsletter, NULL, 'import', :purpose, :action, CAST(:wording AS bytea), CAST(:keys AS bytea[]), CAST(:facts AS jsonb[]))
+"""
+# What the version before calls.
+MIXED = """
     SELECT record_acts(:newsletter, NULL, 'import', CAST(:keys AS bytea[]), CAST(:purposes AS text[]), CAST(:actions AS text[]),
         CAST(:wordings AS bytea[]), CAST(:facts AS jsonb[]))
 """
 
 
-def _record(newsletter: int, keys: list[bytes], **parts: list[Any]) -> None:
-    number = len(keys)
-    given = {
-        "purposes": ["newsletter"] * number,
-        "actions": ["given"] * number,
-        "wordings": [a_wording()] * number,
-        "facts": [f'{{"line": {n}}}' for n in range(number)],
-    }
-    with transaction() as tx:
-        tx.execute(LOCK, keys=keys)
-        tx.execute(RECORD, newsletter=newsletter, keys=keys, **(given | parts))
+Recording = Callable[..., None]
+
+
+def _alike(tx: Transaction, newsletter: int, keys: list[bytes], parts: dict[str, list[Any]]) -> None:
+    """Those that follow each other and are alike in one call, a reader once in each."""
+    left = list(zip(keys, parts["facts"], parts["purposes"], parts["actions"], parts["wordings"], strict=True))
+    while left:
+        alike, together = left[0][2:], dict[bytes, Any]()
+        while left and left[0][2:] == alike and left[0][0] not in together:
+            key, fact, *_ = left.pop(0)
+            together[key] = fact
+        purpose, action, wording = alike
+        tx.execute(
+            ALIKE,
+            newsletter=newsletter,
+            keys=list(together),
+            facts=list(together.values()),
+            purpose=purpose,
+            action=action,
+            wording=wording,
+        )
+
+
+@pytest.fixture(params=["alike", "mixed"])
+def recorded(request: pytest.FixtureRequest) -> Recording:
+    """Records acts of readers that are locked before."""
+
+    def record_them(newsletter: int, keys: list[bytes], **parts: list[Any]) -> None:
+        number = len(keys)
+        given: dict[str, list[Any]] = {
+            "purposes": ["newsletter"] * number,
+            "actions": ["given"] * number,
+            "wordings": [a_wording()] * number,
+            "facts": [f'{{"line": {n}}}' for n in range(number)],
+        }
+        with transaction() as tx:
+            tx.execute(LOCK, keys=keys)
+            if request.param == "alike":
+                _alike(tx, newsletter, keys, given | parts)
+            else:
+                tx.execute(MIXED, newsletter=newsletter, keys=keys, **(given | parts))
+
+    return record_them
 
 
 def _one(newsletter: int, key: bytes) -> None:
@@ -54,11 +90,11 @@ def newsletter(database: Settings) -> int:
     return a_newsletter()
 
 
-def test_the_chain_goes_on_from_either_way_to_the_other(newsletter: int, sql: Sql) -> None:
+def test_the_chain_goes_on_from_either_way_to_the_other(newsletter: int, recorded: Recording, sql: Sql) -> None:
     first, second, third = b"\x01" * 16, b"\x02" * 16, b"\x03" * 16
     _one(newsletter, first)
     _one(newsletter, first)
-    _record(
+    recorded(
         newsletter,
         [first, second, first, third, first],
         purposes=["newsletter", "newsletter", "tracking", "newsletter", "export"],
@@ -85,7 +121,7 @@ def test_the_chain_goes_on_from_either_way_to_the_other(newsletter: int, sql: Sq
     assert sql("SELECT count(DISTINCT salt), min(length(salt)), count(*) FROM consent_details") == [(3, 32, 3)]
 
 
-def test_acts_of_one_reader_from_two_sides_make_one_chain(newsletter: int, sql: Sql) -> None:
+def test_acts_of_one_reader_from_two_sides_make_one_chain(newsletter: int, recorded: Recording, sql: Sql) -> None:
     addresses = people(30)
     readers(newsletter, addresses)
     keys = [email_key(address) for address in addresses]
@@ -105,7 +141,7 @@ def test_acts_of_one_reader_from_two_sides_make_one_chain(newsletter: int, sql: 
         for key in keys:
             _one(newsletter, key)
 
-    ways = (lambda: _record(newsletter, keys), lambda: _record(newsletter, keys[::-1]), one_by_one, one_by_one)
+    ways = (lambda: recorded(newsletter, keys), lambda: recorded(newsletter, keys[::-1]), one_by_one, one_by_one)
     threads = [threading.Thread(target=run, args=(way,)) for way in ways]
     for thread in threads:
         thread.start()
@@ -116,13 +152,13 @@ def test_acts_of_one_reader_from_two_sides_make_one_chain(newsletter: int, sql: 
     assert [finding for finding in verify().findings if finding.record_id is not None] == []
 
 
-def test_whoever_takes_no_lock_forks_no_chain(newsletter: int, sql: Sql) -> None:
+def test_whoever_takes_no_lock_forks_no_chain(newsletter: int, recorded: Recording, sql: Sql) -> None:
     key = b"\x01" * 16
     errors: list[Exception] = []
 
     def beside() -> None:
         try:
-            _record(newsletter, [key])
+            recorded(newsletter, [key])
         except DBAPIError as error:
             errors.append(error)
 
@@ -142,8 +178,6 @@ def test_whoever_takes_no_lock_forks_no_chain(newsletter: int, sql: Sql) -> None
 @pytest.mark.parametrize(
     ("parts", "error"),
     [
-        ({"facts": ["{}"]}, psycopg.errors.InvalidParameterValue),
-        ({"wordings": []}, psycopg.errors.InvalidParameterValue),
         ({"facts": ["{}", '{"network": "192.0.2.0/24"}']}, psycopg.errors.InvalidParameterValue),
         ({"facts": ["{}", "[1]"]}, psycopg.errors.InvalidParameterValue),
         ({"facts": ["{}", None]}, psycopg.errors.InvalidParameterValue),
@@ -154,24 +188,57 @@ def test_whoever_takes_no_lock_forks_no_chain(newsletter: int, sql: Sql) -> None
     ],
 )
 def test_acts_that_would_be_no_evidence_are_refused(
-    newsletter: int, sql: Sql, parts: dict[str, Any], error: type[Exception]
+    newsletter: int, recorded: Recording, sql: Sql, parts: dict[str, Any], error: type[Exception]
 ) -> None:
     with pytest.raises(DBAPIError) as refused:
-        _record(parts.pop("newsletter", newsletter), [b"\x01" * 16, b"\x02" * 16], **parts)
+        recorded(
+            parts.get("newsletter", newsletter),
+            [b"\x01" * 16, b"\x02" * 16],
+            **{k: v for k, v in parts.items() if k != "newsletter"},
+        )
     assert isinstance(refused.value.orig, error)
     assert sql("SELECT count(*) FROM consent_records") == [(0,)]
 
 
-def test_no_table_of_the_session_stands_in_for_the_records(as_service: Sql, sql: Sql) -> None:
+@pytest.mark.parametrize(
+    "call",
+    [
+        "record_act_of_each(NULL, NULL, 'import', 'newsletter', 'given', NULL, '{{\"\\\\x01\"}}', {facts})",
+        "record_acts(NULL, NULL, 'import', '{{\"\\\\x01\"}}', '{{newsletter}}', '{{given}}', '{{NULL}}', {facts})",
+        "record_acts(NULL, NULL, 'import', '{{\"\\\\x01\"}}', '{{newsletter}}', '{{given}}', {facts}::bytea[], ARRAY[jsonb '{{}}'])",
+    ],
+)
+@pytest.mark.parametrize("facts", ["'{}'", "NULL", "'{NULL,NULL}'"])
+def test_acts_of_which_a_part_is_missing_are_refused(sql: Sql, call: str, facts: str) -> None:
+    with pytest.raises(psycopg.errors.InvalidParameterValue):
+        sql("SELECT " + call.format(facts=facts))
+
+
+def test_a_reader_named_twice_in_one_call_is_refused(newsletter: int, sql: Sql) -> None:
+    given = {"purpose": "newsletter", "action": "given", "wording": None, "facts": ["{}", "{}"]}
+    with pytest.raises(DBAPIError) as refused, transaction() as tx:
+        tx.execute(ALIKE, newsletter=newsletter, keys=[b"\x01" * 16] * 2, **given)
+    assert isinstance(refused.value.orig, psycopg.errors.UniqueViolation)
+    assert sql("SELECT count(*) FROM consent_records") == [(0,)]
+
+
+CALLS = {
+    "record_act_of_each(bigint, bigint, text, text, text, bytea, bytea[], jsonb[])": "record_act_of_each(NULL, NULL, 'import', 'newsletter', 'given', NULL, '{\"\\\\x01\"}', ARRAY[jsonb '{\"line\": 1}'])",
+    "record_acts(bigint, bigint, text, bytea[], text[], text[], bytea[], jsonb[])": "record_acts(NULL, NULL, 'import', '{\"\\\\x01\"}', '{newsletter}', '{given}', '{NULL}', ARRAY[jsonb '{\"line\": 1}'])",
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values())
+def test_no_table_of_the_session_stands_in_for_the_records(as_service: Sql, sql: Sql, call: str) -> None:
     as_service(
         "CREATE TEMP TABLE consent_records (LIKE public.consent_records); CREATE TEMP TABLE consent_details (LIKE public.consent_details);"
         "CREATE TEMP TABLE subscribers (LIKE public.subscribers); CREATE TEMP TABLE added (newsletter_id bigint);"
-        "SELECT record_acts(NULL, NULL, 'import', '{\"\\\\x01\"}', '{newsletter}', '{given}', '{NULL}', ARRAY[jsonb '{\"line\": 1}'])"
+        f"SELECT {call}"
     )
     assert sql("SELECT number, length(act_hash), length(hash) FROM consent_records") == [(1, 32, 32)]
     assert sql("SELECT details FROM consent_details") == [('{"line": 1}',)]
 
 
-def test_whoever_is_not_the_service_records_nothing(sql: Sql) -> None:
-    name = "record_acts(bigint, bigint, text, bytea[], text[], text[], bytea[], jsonb[])"
+@pytest.mark.parametrize("name", CALLS)
+def test_whoever_is_not_the_service_records_nothing(sql: Sql, name: str) -> None:
     assert sql(f"SELECT has_function_privilege('public', '{name}', 'EXECUTE')") == [(False,)]
