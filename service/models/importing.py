@@ -2,7 +2,16 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, LargeBinary, false
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    false,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.models.base import Base, CreatedAt, Document, Id
@@ -29,10 +38,15 @@ class ImportedRow(Base):
     active, which undoing the import takes back. Ends with the subscriber."""
 
     __tablename__ = "imported_rows"
+    __table_args__ = (
+        PrimaryKeyConstraint("subscriber_id", "import_id"),
+        # An import's rows lie together.
+        Index(None, "import_id", postgresql_using="brin"),
+    )
 
     # Checked by a trigger once a statement: foreign keys would ask once for each of a million rows.
-    import_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
-    subscriber_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, index=True, autoincrement=False)
+    import_id: Mapped[int] = mapped_column(BigInteger, autoincrement=False)
+    subscriber_id: Mapped[int] = mapped_column(BigInteger, autoincrement=False)
     began: Mapped[bool] = mapped_column(server_default=false())
 
 

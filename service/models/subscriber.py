@@ -43,8 +43,7 @@ class Subscription(Base):
 
     __tablename__ = "subscriptions"
     __table_args__ = (
-        UniqueConstraint("newsletter_id", "subscriber_id"),
-        Index(None, "subscriber_id"),
+        UniqueConstraint("subscriber_id", "newsletter_id"),
         # For counting a newsletter's readers without reading them.
         Index("ix_subscriptions_active", "newsletter_id", postgresql_where=text("state = 'active'")),
         CheckConstraint("state IN ('pending', 'active', 'unsubscribed')", name="state"),
