@@ -45,14 +45,17 @@ def run(
 def _at(home: Path, size: int, times: int, say: Callable[[str], None], *, with_import: bool) -> dict[str, Any]:
     home.mkdir(mode=0o711)
     sent = bench_send.run(home / "send", size, LATENCY, WORKERS, say, times=times)
+    say("Once more, to look closely at memory.")
+    # One issue at every size: each further one leaves something in a connection's memory.
+    watched = bench_send.run(home / "memory", size, LATENCY, WORKERS, say, times=1, closely=True)["memory_mib"]
     row = {
         "readers": sent["readers"],
         "runs": times,
         "freeze_s": sent["freeze_s"],
         "hand_off_s": round(sent["total_s"] - sent["freeze_s"], 2),
         "total_s": sent["total_s"],
-        "sending_mib": sent["memory_mib"]["sending"],
-        "postgres_mib": sent["memory_mib"]["postgres"],
+        "sending_mib": watched["sending"],
+        "postgres_mib": watched["postgres"],
         "bytes_a_delivery": sent["bytes_a_delivery"],
     }
     if with_import:

@@ -42,8 +42,9 @@ def run(
     *,
     hosts: int = 1,
     times: int = 3,
+    closely: bool = False,
 ) -> dict[str, Any]:
-    """Send issues to so many readers, one after another. Raises BroadsheetError when one is not sent to each of them exactly once."""
+    """Send issues to so many readers, one after another. `closely`: memory counts and not time (see Watch). Raises BroadsheetError when one is not sent to each of them exactly once."""
     machine = bench.machine()
     key = ec.generate_private_key(ec.SECP256R1()).public_key()
     with sink(latency) as port, bench.fresh(home, **real(port, workers, key)) as chosen:
@@ -53,7 +54,7 @@ def run(
         filling.settle(chosen)
         say(f"{readers:,} readers are there; {times} issues are sent, one after another.")
         with further.all_of(chosen, hosts) as machines:
-            with memory.Watch(home) as watch:
+            with memory.Watch(home, closely=closely) as watch:
                 runs = [_once(chosen, port, filling.issue(letter, number), say) for number in range(times)]
             batches = {one.name: one.batches() for one in machines}
         yardstick = _yardsticks(chosen, port, runs[-1], workers * hosts)

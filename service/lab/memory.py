@@ -2,6 +2,7 @@
 
 import re
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -19,16 +20,21 @@ _SIZES = (
 )
 EVERY = 0.1
 """Seconds between two looks, which take some milliseconds each."""
+CLOSE = 0.001
+"""Seconds between two looks at PostgreSQL alone, whose statements take and give back memory in less time than EVERY."""
 
 
 class Watch:
-    """The highest resident memory by kind of process, of those whose environment or command names the home."""
+    """The highest resident memory by kind of process, of those whose environment or command names the home. `closely`: without missing
+    what PostgreSQL takes for some milliseconds, which slows down what is watched."""
 
-    def __init__(self, home: Path, every: float = EVERY) -> None:
+    def __init__(self, home: Path, every: float = EVERY, *, closely: bool = False) -> None:
         self._home = str(home).encode()
         self._every = every
+        self._pause = min(CLOSE, every) if closely else every
         self._highest: dict[str, float] = {}
         self._ours: set[str] = set()
+        self._postgres: set[Path] = set()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._look_again, daemon=True)
 
@@ -49,10 +55,18 @@ class Watch:
         return dict(sorted(self._highest.items()))
 
     def _look_again(self) -> None:
-        while not self._stop.wait(self._every):
-            self._look_at_all()
+        looked = 0.0
+        while not self._stop.wait(self._pause):
+            if time.monotonic() < looked + self._every and self._pause < self._every:
+                for folder in self._postgres:
+                    with suppress(OSError):
+                        self._measure(folder, "postgres")
+            else:
+                self._look_at_all()
+                looked = time.monotonic()
 
     def _look_at_all(self) -> None:
+        self._postgres.clear()
         for folder in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
                 self._look(folder)
@@ -65,6 +79,11 @@ class Watch:
         name = next(
             (found[found.lastindex or 0].decode() for role in _ROLES if (found := role.search(command))), "other"
         )
+        if name == "postgres":
+            self._postgres.add(folder)
+        self._measure(folder, name)
+
+    def _measure(self, folder: Path, name: str) -> None:
         rollup = (folder / "smaps_rollup").read_text()
         taken = sum(int(kb) for kb in _SIZES[name == "postgres"].findall(rollup)) / 1024
         self._highest[name] = max(self._highest.get(name, 0.0), round(taken, 1))
