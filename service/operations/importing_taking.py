@@ -231,8 +231,8 @@ def take(
     only: list[int] | None = None,
 ) -> None:
     """Take the table `incoming` into the newsletter. Leaves the tables `readers` (one row an address, with its outcome) and
-    `changes` (what changed of those who were known), from which the report is made. `only`: whoever is in other newsletters than these as well (`is_shared`) keeps what
-    is known of them. Raises Conflict."""
+    `changes` (what changed of those who were known), from which the report is made. `only`: whoever is in other newsletters than these
+    as well (`is_shared`) keeps what is known of them. Raises Conflict."""
     consent, tracking_consent = (None if wording is None else sha256_of(wording) for wording in wordings)
     tx.execute(_FROM_NOW_ON, {"import": import_id})
     _settle_readers(tx, newsletter_id, only)
