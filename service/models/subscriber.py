@@ -45,7 +45,7 @@ class Subscription(Base):
     __table_args__ = (
         UniqueConstraint("subscriber_id", "newsletter_id"),
         # For counting a newsletter's readers without reading them.
-        Index("ix_subscriptions_active", "newsletter_id", postgresql_where=text("state = 'active'")),
+        Index(None, "newsletter_id", "state"),
         CheckConstraint("state IN ('pending', 'active', 'unsubscribed')", name="state"),
         CheckConstraint("tracking IN ('unasked', 'agreed', 'objected')", name="tracking"),
         CheckConstraint("export_consent IN ('unasked', 'agreed', 'objected')", name="export_consent"),

@@ -50,7 +50,7 @@ _COUNTS = """
     FROM (
         SELECT subscriber_id, outcome, outcome = 'taken' AND NOT is_known AS is_new, is_known AND EXISTS (
             SELECT FROM imported_rows i WHERE i.import_id = :import AND i.subscriber_id = readers.subscriber_id
-        ) AS is_sendable FROM readers
+        ) AS is_sendable FROM readers OFFSET 0
     ) r
     LEFT JOIN (SELECT subscriber_id, bool_or(what = 'added') AS added FROM changes GROUP BY 1) c ON c.subscriber_id = r.subscriber_id
 """

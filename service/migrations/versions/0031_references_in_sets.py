@@ -4,6 +4,8 @@ locks, once for each of a million readers. And what an import begins is noted wi
 import sqlalchemy as sa
 from alembic import op
 
+from service.migrations.locking import lock_readers_tables
+
 revision = "0031"
 down_revision = "0030"
 
@@ -54,11 +56,6 @@ _NOT_FOR_OTHERS = "REVOKE ALL ON FUNCTION {name}() FROM PUBLIC"
 _GO = "CREATE TRIGGER go AFTER DELETE ON subscribers REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION go_with_subscribers()"
 _STAY = "CREATE TRIGGER stay_with_{column} BEFORE UPDATE OF {column} ON {table} FOR EACH ROW WHEN (OLD.{column} IS DISTINCT FROM NEW.{column}) EXECUTE FUNCTION stay_with_what_is_referred_to()"
 _KEEP_KEY = "CREATE TRIGGER keep_key BEFORE UPDATE OF id ON {table} FOR EACH ROW WHEN (OLD.id IS DISTINCT FROM NEW.id) EXECUTE FUNCTION keep_what_is_referred_to({given})"
-# The import's own lock first: nobody else waits for an import that is under way only because the migration does.
-_LOCKS = (
-    "SELECT pg_advisory_xact_lock(1229803599)",
-    "LOCK TABLE subscribers, subscriptions, imported_rows IN ACCESS EXCLUSIVE MODE",
-)
 
 
 def _function(table: str, column: str, there: str, *, readers: bool = False) -> str:
@@ -72,8 +69,7 @@ def _function(table: str, column: str, there: str, *, readers: bool = False) -> 
 
 
 def upgrade() -> None:
-    for lock in _LOCKS:
-        op.execute(lock)
+    lock_readers_tables()
     # As all that look for a reader's last record: a plan that was made while the table was empty is kept while it grows.
     op.execute("ALTER FUNCTION chain_consent() SET enable_seqscan = off")
     op.add_column("imported_rows", sa.Column("began", sa.Boolean(), server_default=sa.false(), nullable=False))
@@ -92,8 +88,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for lock in _LOCKS:
-        op.execute(lock)
+    lock_readers_tables()
     op.execute("ALTER FUNCTION chain_consent() RESET enable_seqscan")
     op.execute("DROP TRIGGER keep_key ON subscribers")
     op.execute("DROP TRIGGER go ON subscribers")

@@ -1,7 +1,10 @@
 """What an import of a million readers need not do: keep two indexes where one serves both questions, and say for each of many readers what
 they did alike. `record_acts` stays for a service of the version before."""
 
+import sqlalchemy as sa
 from alembic import op
+
+from service.migrations.locking import lock_readers_tables
 
 revision = "0032"
 down_revision = "0031"
@@ -9,11 +12,6 @@ down_revision = "0031"
 _UNIQUE, _PREFIX = "uq_subscribers_normalised_address", "ix_subscribers_address_prefix"
 _BY_PATTERN = {"normalised_address": "text_pattern_ops"}
 _PAIR, _PAIR_BEFORE = "uq_subscriptions_subscriber_id_newsletter_id", "uq_subscriptions_newsletter_id_subscriber_id"
-# The import's own lock first: nobody else waits for an import that is under way only because the migration does.
-_LOCKS = (
-    "SELECT pg_advisory_xact_lock(1229803599)",
-    "LOCK TABLE subscribers, subscriptions, imported_rows IN ACCESS EXCLUSIVE MODE",
-)
 
 # As record_acts: whoever calls has locked the readers; the service's role may say through it what it may insert, and neither number nor
 # hashes nor the moment. A reader who is named twice fails at the number, which is unique: a second act would need the hash of the first.
@@ -59,16 +57,17 @@ _NAME = "record_act_of_each(bigint, bigint, text, text, text, bytea, bytea[], js
 
 
 def upgrade() -> None:
-    for lock in _LOCKS:
-        op.execute(lock)
+    lock_readers_tables()
     op.drop_constraint(_UNIQUE, "subscribers", type_="unique")
     op.drop_index(_PREFIX, "subscribers")
     # Of the same name and with the same answer to who inserts an address twice: that it is no constraint is only for its operators.
     op.create_index(_UNIQUE, "subscribers", ["normalised_address"], unique=True, postgresql_ops=_BY_PATTERN)
-    # By reader, too; a newsletter's readers are found by those who are active.
+    # By reader, too; and by newsletter those who are active, and all others.
     op.drop_constraint(_PAIR_BEFORE, "subscriptions", type_="unique")
     op.drop_index("ix_subscriptions_subscriber_id", "subscriptions")
+    op.drop_index("ix_subscriptions_active", "subscriptions")
     op.create_unique_constraint(_PAIR, "subscriptions", ["subscriber_id", "newsletter_id"])
+    op.create_index("ix_subscriptions_newsletter_id_state", "subscriptions", ["newsletter_id", "state"])
     # By reader, too; an import's rows lie together.
     op.drop_constraint("pk_imported_rows", "imported_rows", type_="primary")
     op.drop_index("ix_imported_rows_subscriber_id", "imported_rows")
@@ -79,14 +78,17 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for lock in _LOCKS:
-        op.execute(lock)
+    lock_readers_tables()
     op.execute(f"DROP FUNCTION {_NAME}")
     op.drop_index("ix_imported_rows_import_id", "imported_rows")
     op.drop_constraint("pk_imported_rows", "imported_rows", type_="primary")
     op.create_primary_key("pk_imported_rows", "imported_rows", ["import_id", "subscriber_id"])
     op.create_index("ix_imported_rows_subscriber_id", "imported_rows", ["subscriber_id"])
     op.drop_constraint(_PAIR, "subscriptions", type_="unique")
+    op.drop_index("ix_subscriptions_newsletter_id_state", "subscriptions")
+    op.create_index(
+        "ix_subscriptions_active", "subscriptions", ["newsletter_id"], postgresql_where=sa.text("state = 'active'")
+    )
     op.create_index("ix_subscriptions_subscriber_id", "subscriptions", ["subscriber_id"])
     op.create_unique_constraint(_PAIR_BEFORE, "subscriptions", ["newsletter_id", "subscriber_id"])
     op.drop_index(_UNIQUE, "subscribers")
