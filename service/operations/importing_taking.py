@@ -24,17 +24,17 @@ _BLOCK = """
 """
 _INCOMING = "CREATE TEMPORARY TABLE incoming (LIKE block, made_id bigint) ON COMMIT DROP"
 # Looked up row by row, since the plan is kept while the tables grow. Whoever signs up at this very moment is waited for, and then known.
-# Only one index is asked for conflicts before a row is written: the same key is the same address.
+# Only one index is asked for conflicts before a row is written: the same key is the same address. The rows are in the file's order, as they
+# were copied: of two with the same address, the first is there when the second comes.
 _MAKE = """
     WITH made AS (
         INSERT INTO subscribers (address, normalised_address, email_key, first_name, last_name, language, attributes)
         SELECT address, normalised_address, email_key, first_name, last_name, language, attributes
-        FROM (SELECT DISTINCT ON (email_key) * FROM block ORDER BY email_key, line) k
+        FROM block k
         WHERE CASE WHEN (SELECT s.id FROM subscribers s WHERE s.email_key = k.email_key) IS NOT NULL THEN false
             ELSE (SELECT p.id FROM suppressions p WHERE p.email_key = k.email_key AND p.lifted_at IS NULL LIMIT 1) IS NULL
                 AND {last_act} IS NULL
             END
-        ORDER BY line
         ON CONFLICT (email_key) DO NOTHING RETURNING id, email_key
     )
     INSERT INTO incoming (line, email_key, agrees, objects, made_id, address, normalised_address, first_name, last_name, language, attributes)
@@ -76,7 +76,7 @@ _READERS = """
 """
 _LAST_WITHDRAWN = """(
     SELECT CASE WHEN c.action = 'withdrawn' AND c.method <> 'import-undone' THEN c.purpose END FROM consent_records c
-    WHERE c.email_key = k.email_key AND c.newsletter_id = :newsletter AND c.purpose = '{purpose}' ORDER BY c.id DESC LIMIT 1
+    WHERE c.email_key = k.email_key AND c.newsletter_id = :newsletter AND c.purpose = '{purpose}' ORDER BY c.number DESC LIMIT 1
 )"""
 # Whoever decides something about one reader takes this lock first, and then the subscription's. To take many of them in another
 # order, or a subscription without it, would be to wait in a circle.
