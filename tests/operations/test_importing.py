@@ -279,7 +279,7 @@ def test_two_imports_of_the_same_readers_at_once_both_succeed(importing: Importi
 
 def test_an_unknown_newsletter_is_refused(importing: Importing) -> None:
     with pytest.raises(NotFound, match="999"):
-        importing.take("email\nann@x.test\n", newsletter_id=999)
+        importing.take("email\nann@x.test\n", newsletter_id=0)
 
 
 def test_only_a_thousand_faults_are_kept_and_those_to_mend_come_first(importing: Importing) -> None:

@@ -217,6 +217,6 @@ def test_a_text_that_cannot_be_read_on_is_told_of_and_is_no_accident(
 
 def test_an_issue_that_is_not_there_is_not_found(database: Settings) -> None:
     with pytest.raises(NotFound):
-        check_issue(99)
+        check_issue(0)
     with pytest.raises(NotFound):
         preflighting.blocking(99)

@@ -124,5 +124,5 @@ def test_who_is_no_reader_is_refused(newsletter: int) -> None:
             previewing.preview_issue(issue, reader=address)
     with pytest.raises(Invalid, match="--reader"):
         previewing.preview_issue(issue, reader="no address")
-    with pytest.raises(NotFound, match="no issue 99"):
-        previewing.preview_issue(99)
+    with pytest.raises(NotFound, match="no issue 0"):
+        previewing.preview_issue(0)

@@ -184,7 +184,7 @@ def test_whoever_takes_no_lock_forks_no_chain(newsletter: int, recorded: Recordi
         ({"purposes": ["newsletter", "anything"]}, psycopg.errors.CheckViolation),
         ({"actions": ["given", "thought"]}, psycopg.errors.CheckViolation),
         ({"wordings": [None, b"never kept"]}, psycopg.errors.ForeignKeyViolation),
-        ({"newsletter": 999}, psycopg.errors.ForeignKeyViolation),
+        ({"newsletter": 0}, psycopg.errors.ForeignKeyViolation),
     ],
 )
 def test_acts_that_would_be_no_evidence_are_refused(

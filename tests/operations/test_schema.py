@@ -122,7 +122,7 @@ def an_import(database: Settings, sql) -> None:  # type: ignore[no-untyped-def]
     [(table, name) for table, statement in _REFERRING.items() for name in _THERE if f"{{{name}}}" in statement],
 )
 def test_evidence_and_imports_refer_to_what_is_there(an_import: None, sql, table: str, missing: str) -> None:  # type: ignore[no-untyped-def]
-    absent = "'\\x99'" if missing == "wording" else "99"
+    absent = "'\\x99'" if missing == "wording" else "0"
     with pytest.raises(psycopg.errors.ForeignKeyViolation):
         sql(_REFERRING[table].format_map(_THERE | {missing: absent}))
     sql(_REFERRING[table].format_map(_THERE))
@@ -152,11 +152,11 @@ def test_what_is_referred_to_stays(an_import: None, sql, table: str, there: str,
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE subscriptions SET newsletter_id = 99",
-        "UPDATE imported_rows SET import_id = 99",
-        "UPDATE subscriptions SET subscriber_id = 99",
-        "UPDATE imported_rows SET subscriber_id = 99",
-        "UPDATE import_changes SET import_id = 99",
+        "UPDATE subscriptions SET newsletter_id = 0",
+        "UPDATE imported_rows SET import_id = 0",
+        "UPDATE subscriptions SET subscriber_id = 0",
+        "UPDATE imported_rows SET subscriber_id = 0",
+        "UPDATE import_changes SET import_id = 0",
     ],
 )
 def test_a_reference_never_changes(an_import: None, sql, statement: str) -> None:  # type: ignore[no-untyped-def]

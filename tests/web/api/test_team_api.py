@@ -179,7 +179,7 @@ def test_a_file_is_imported(web: str, newsletter: int, drain: Drain, sql: Sql) -
         ("POST", "/issues", b"{", 422, "JSON object"),
         ("POST", "/issues", b"[1]", 422, "JSON object"),
         ("GET", "/issues?limit=many", None, 422, "limit has to be"),
-        ("GET", "/issues/999", None, 404, "no issue 999"),
+        ("GET", "/issues/0", None, 404, "no issue 0"),
         ("GET", "/nowhere", None, 404, ""),
         ("POST", "/issues/1/send", {"readers": 0, "at": "2026-12-01T09:00"}, 404, ""),
         ("POST", "/imports", b"email\n", 422, "newsletter_id"),
