@@ -278,7 +278,7 @@ def test_two_imports_of_the_same_readers_at_once_both_succeed(importing: Importi
 
 
 def test_an_unknown_newsletter_is_refused(importing: Importing) -> None:
-    with pytest.raises(NotFound, match="999"):
+    with pytest.raises(NotFound, match="number 0"):
         importing.take("email\nann@x.test\n", newsletter_id=0)
 
 

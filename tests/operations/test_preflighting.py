@@ -219,4 +219,4 @@ def test_an_issue_that_is_not_there_is_not_found(database: Settings) -> None:
     with pytest.raises(NotFound):
         check_issue(0)
     with pytest.raises(NotFound):
-        preflighting.blocking(99)
+        preflighting.blocking(0)
