@@ -44,7 +44,8 @@ def run(
     times: int = 3,
     closely: bool = False,
 ) -> dict[str, Any]:
-    """Send issues to so many readers, one after another. `closely`: memory counts and not time (see Watch). Raises BroadsheetError when one is not sent to each of them exactly once."""
+    """Send issues to so many readers, one after another. `closely`: memory counts and not time (see Watch). Raises BroadsheetError
+    when one is not sent to each of them exactly once."""
     machine = bench.machine()
     key = ec.generate_private_key(ec.SECP256R1()).public_key()
     with sink(latency) as port, bench.fresh(home, **real(port, workers, key)) as chosen:
