@@ -7,15 +7,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 from service.lab.demo import SAMPLE
 from service.operations import authoring, scheduling
+from tests import axe
 from tests.builders import a_newsletter, readers
 from tests.conftest import Sandbox
-
-GRAVE = ("serious", "critical")
 
 
 @dataclass
@@ -35,11 +33,7 @@ class Look:
         )
         if wide > narrow:
             found.append(f"scrolls sideways: {wide} pixels in {narrow}")
-        for violation in Axe().run(self.page).response["violations"]:
-            if violation["impact"] in GRAVE:
-                places = [node["target"] for node in violation["nodes"]]
-                found.append(f"axe: {violation['id']} at {places[:5]}")
-        return found
+        return found + axe.grave(self.page)
 
 
 Open = Callable[..., Look]

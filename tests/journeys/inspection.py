@@ -5,13 +5,12 @@ import re
 from functools import cache
 from typing import Any
 
-from axe_playwright_python.sync_playwright import Axe
 from lxml import html
 from playwright.sync_api import Page
 
 from service.domain.languages import SOURCE
 from service.languages import catalogues
-from tests.browser.conftest import GRAVE
+from tests import axe
 from tests.web.catalogues import said
 
 WIDTHS = (320, 375, 768, 1280)
@@ -31,15 +30,12 @@ def fits(page: Page) -> None:
 
 def nothing_grave(page: Page) -> None:
     """Axe looks at the narrowest and the widest form, light and dark."""
-    page.evaluate(Axe().axe_script)
     for width in (WIDTHS[0], WIDTHS[-1]):
         page.set_viewport_size({"width": width, "height": 800})
         for scheme in SCHEMES:
             # Without movement: axe would measure a colour that is on its way to another.
             page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-            found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
-            grave = [(one["id"], [node["target"] for node in one["nodes"]]) for one in found if one["impact"] in GRAVE]
-            assert grave == [], f"{page.url} at {width} pixels, {scheme}: {grave}"
+            assert (found := axe.grave(page)) == [], f"{page.url} at {width} pixels, {scheme}: {found}"
     page.emulate_media(color_scheme="light", reduced_motion="reduce")
 
 

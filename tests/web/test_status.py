@@ -125,7 +125,19 @@ def test_a_broker_that_is_not_there_is_told(alive: str, database: Settings) -> N
         queue.configure(database)
 
 
+def counted(url: str, line: str) -> int:
+    """The number that stands behind these words."""
+    found = re.search(rf"^{re.escape(line)} (\d+)$", get(f"{url}/metrics")[1], re.MULTILINE)
+    return int(found[1]) if found else 0
+
+
 def test_metrics_are_in_prometheus_format(alive: str) -> None:
+    lines = {
+        'broadsheet_http_requests_total{endpoint="status.healthz",status="2xx"}': 3,
+        'broadsheet_http_requests_total{endpoint="none",status="4xx"}': 1,
+        'broadsheet_http_request_seconds_bucket{endpoint="status.healthz",le="+Inf"}': 3,
+    }
+    before = {line: counted(alive, line) for line in lines}
     for _ in range(3):
         get(f"{alive}/healthz")
     get(f"{alive}/nothing/ann@readers.example")
@@ -133,9 +145,7 @@ def test_metrics_are_in_prometheus_format(alive: str) -> None:
     assert (status, headers["Content-Type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
     assert [line for line in text.splitlines() if not LINE.fullmatch(line)] == []
     for line in (
-        'broadsheet_http_requests_total{endpoint="status.healthz",status="2xx"} 3',
-        'broadsheet_http_requests_total{endpoint="none",status="4xx"} 1',
-        'broadsheet_http_request_seconds_bucket{endpoint="status.healthz",le="+Inf"} 3',
+        *(f"{line} {before[line] + more}" for line, more in lines.items()),
         'broadsheet_open_deliveries{state="unknown"} 0',
         'broadsheet_breaker{state="closed"} 1',
         'broadsheet_duty_late{duty="watch"} 0',
