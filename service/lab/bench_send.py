@@ -59,8 +59,7 @@ def run(
                 runs = [_once(chosen, port, filling.issue(letter, number), say) for number in range(times)]
             batches = {one.name: one.batches() for one in machines}
         yardstick = _yardsticks(chosen, port, runs[-1], workers * hosts)
-        with filling.connected(chosen) as connection:
-            size = connection.execute(_SIZES).fetchone() or (0,)
+        size = _bytes_a_delivery(chosen)
     return {
         **_medians(runs),
         "latency_ms": latency,
@@ -68,12 +67,18 @@ def run(
         "hosts": hosts,
         **yardstick,
         **_ratios(_medians(runs), yardstick),
-        "bytes_a_delivery": int(size[0]),
+        "bytes_a_delivery": size,
         "batches_by_host": batches,
         "runs": runs,
         "memory_mib": watch.highest(),
         "machine": machine | {"load_after": bench.load_average()},
     }
+
+
+def _bytes_a_delivery(chosen: Settings) -> int:
+    with filling.connected(chosen) as connection:
+        size = connection.execute(_SIZES).fetchone() or (0,)
+    return int(size[0])
 
 
 def _medians(runs: list[dict[str, Any]]) -> dict[str, Any]:

