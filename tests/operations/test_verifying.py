@@ -154,6 +154,14 @@ def test_statistics_of_an_emptier_day_do_not_make_it_endless(folder: object, unh
     assert verify().acts == 50_000
 
 
+def test_acts_are_chained_by_the_index_though_the_table_was_empty_when_they_were_planned(unhindered: Sql) -> None:
+    unhindered("VACUUM ANALYZE consent_records")
+    read = "SELECT coalesce(sum(seq_tup_read), 0) FROM pg_stat_user_tables WHERE relname = 'consent_records'"
+    before = unhindered(read)[0][0]
+    acts(a_newsletter(), 3_000)
+    assert unhindered(read)[0][0] - before < 100_000
+
+
 def test_a_reader_who_was_removed_whole_is_missed_by_the_digest(evidence: Sql) -> None:
     key = evidence("SELECT email_key FROM consent_records ORDER BY id LIMIT 1")[0][0]
     ids = [row[0] for row in evidence("SELECT id FROM consent_records WHERE email_key = %s", key)]
