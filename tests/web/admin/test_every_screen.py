@@ -65,9 +65,7 @@ def _states(endpoint: str) -> tuple[str, ...]:
     return ("sent",) if endpoint.startswith("admin_report") else ("draft",)
 
 
-def test_every_screen_is_fit_to_be_seen(
-    web: str, database: Settings, chromium: Browser, sql: Sql
-) -> None:
+def test_every_screen_is_fit_to_be_seen(web: str, database: Settings, chromium: Browser, sql: Sql) -> None:
     things = _things(database, sql) | {"operator_id": (who := an_operator("owner"))}
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
     sign_in(context, web, who)
