@@ -26,7 +26,7 @@ _RIGHTS = (
     "REVOKE INSERT, UPDATE, DELETE ON consent_tombstones, removed_consent_records, moves, alembic_version FROM {role}",
     "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}",
     "GRANT EXECUTE ON FUNCTION make_event_partition(bigint), make_payload_partition(date), drop_payload_partition(date), analyse_deliveries() TO {role}",
-    "GRANT EXECUTE ON FUNCTION record_act_of_each(bigint, bigint, text, text, text, bytea, bytea[], jsonb[]) TO {role}",
+    "GRANT EXECUTE ON FUNCTION record_first_acts(bigint, bigint, text, bytea, bytea, jsonb, bytea[], integer[], text[], integer[]) TO {role}",
     "GRANT EXECUTE ON FUNCTION record_acts(bigint, bigint, text, bytea[], text[], text[], bytea[], jsonb[]) TO {role}",
 )
 _LOCK = 0x42524F41  # any number that nobody else takes: "BROA"

@@ -145,7 +145,7 @@ def import_subscribers(
         _check_day(tx, implied_until)
         staged = _Staged(source, columns, tracking_agreed=tracking_consent is not None)
         import_id = _begin(tx, called or path.name, source, newsletter_id, wordings, upload_id)
-        staged.copy(tx, newsletter_id, on_progress)
+        staged.copy(tx, on_progress)
         source.check_unchanged()
         only = within(present_actor(tx, actor), Permission.CHANGE_READERS)
         take(tx, import_id, newsletter_id, wordings, update_existing, implied_until, only)
@@ -246,10 +246,10 @@ class _Staged:
     def ignored_yes(self) -> int:
         return self._reader.ignored_yes
 
-    def copy(self, tx: Transaction, newsletter_id: int, on_progress: Callable[[int], None] | None) -> None:
+    def copy(self, tx: Transaction, on_progress: Callable[[int], None] | None) -> None:
         begin(tx)
         for rows in self._blocks(tx):
-            make_subscribers(tx, newsletter_id)
+            make_subscribers(tx)
             if on_progress:
                 on_progress(rows)
 

@@ -23,7 +23,7 @@ _BLOCK = """
     ) ON COMMIT DROP
 """
 _INCOMING = "CREATE TEMPORARY TABLE incoming (LIKE block, made_id bigint) ON COMMIT DROP"
-# Looked up row by row, since the plan is kept while the tables grow. Whoever signs up at this very moment is waited for, and then known.
+# Whoever was erased is known by what is recorded of them. Looked up row by row, since the plan is kept while the tables grow. Whoever signs up at this very moment is waited for, and then known.
 # Only one index is asked for conflicts before a row is written: the same key is the same address. The rows are in the file's order, as they
 # were copied: of two with the same address, the first is there when the second comes.
 _MAKE = """
@@ -33,7 +33,7 @@ _MAKE = """
         FROM block k
         WHERE CASE WHEN (SELECT s.id FROM subscribers s WHERE s.email_key = k.email_key) IS NOT NULL THEN false
             ELSE (SELECT p.id FROM suppressions p WHERE p.email_key = k.email_key AND p.lifted_at IS NULL LIMIT 1) IS NULL
-                AND {last_act} IS NULL
+                AND (SELECT c.id FROM consent_records c WHERE c.email_key = k.email_key LIMIT 1) IS NULL
             END
         ON CONFLICT (email_key) DO NOTHING RETURNING id, email_key
     )
@@ -54,13 +54,14 @@ _READERS = """
     SELECT k.line, k.email_key, k.agrees, k.objects_line, coalesce(k.made_id, s.id) AS subscriber_id,
         CASE
             WHEN EXISTS (SELECT FROM suppressions p WHERE p.email_key = k.email_key AND p.lifted_at IS NULL) THEN 'suppressed'
+            WHEN k.made_id IS NOT NULL THEN 'taken'
             WHEN n.id IS NOT NULL THEN CASE n.state WHEN 'unsubscribed' THEN 'left' ELSE 'taken' END
             WHEN {last_act} = 'newsletter' THEN 'left'
             ELSE 'taken'
         END AS outcome,
         CASE
             WHEN k.objects_line IS NOT NULL THEN 'objected'
-            WHEN n.id IS NULL AND {last_tracking_act} = 'tracking' THEN 'objected'
+            WHEN n.id IS NULL AND k.made_id IS NULL AND {last_tracking_act} = 'tracking' THEN 'objected'
             WHEN k.agrees THEN 'agreed'
             ELSE 'unasked'
         END AS tracking,
@@ -168,31 +169,35 @@ _WAS = """(SELECT jsonb_object_agg(n.key, c.old_attributes -> n.key) FROM jsonb_
 _BECAME = """(SELECT jsonb_object_agg(n.key, n.value) FROM jsonb_each(c.attributes) n
     WHERE c.old_attributes -> n.key IS DISTINCT FROM n.value)"""
 # Pieces in the order of the index, which is much faster than the file's; each is one call, and all that stays in memory. Keys are spread
-# evenly, so that their first two bytes make pieces of the same size. A reader is in each but once: a second act needs the hash of the first.
-# Every reader of them is locked by now, or was made by this import and is seen by nobody else. What the acts are is looked up piece by
-# piece: a join might gather all pieces first.
-_CONSENT = """
-    SELECT record_act_of_each(:newsletter, :import, 'import', act.purpose, act.action, act.wording, piece.keys, piece.facts) FROM (
-        SELECT what, array_agg(email_key ORDER BY email_key) AS keys, array_agg(details ORDER BY email_key) AS facts FROM (
-            SELECT what, email_key,
-                (get_byte(email_key, 0) * 256 + get_byte(email_key, 1)) * (SELECT 1 + count(*) / :piece FROM readers) / 65536 AS piece,
-                CASE WHEN what IN ('added', 'activated') AND CAST(:basis AS jsonb) <> '{}' THEN jsonb_build_object('line', line) || CAST(:basis AS jsonb)
-                    ELSE jsonb_build_object('line', CASE what WHEN 'objected' THEN objects_line ELSE line END) END AS details
-            FROM (
-                SELECT email_key, line, objects_line, unnest(ARRAY['added', tracking]) AS what FROM readers WHERE outcome = 'taken' AND NOT is_known
-                UNION ALL
-                SELECT r.email_key, r.line, r.objects_line, c.what FROM changes c JOIN readers r ON r.subscriber_id = c.subscriber_id
-            ) c
-            -- An objection kept from before an erasure is no new act.
-            WHERE what IN ('added', 'activated', 'agreed') OR what = 'objected' AND objects_line IS NOT NULL
-        ) acts GROUP BY piece, what
-    ) piece CROSS JOIN LATERAL (
-        SELECT * FROM (VALUES
-            ('newsletter', 'given', CAST(:consent AS bytea), ARRAY['added', 'activated']),
-            ('tracking', 'given', CAST(:tracking_consent AS bytea), ARRAY['agreed']),
-            ('tracking', 'withdrawn', NULL, ARRAY['objected'])
-        ) a (purpose, action, wording, whats) WHERE piece.what = ANY (whats) OFFSET 0
-    ) act
+# evenly, so that their first two bytes make pieces of the same size. Every reader of them is locked by now, or was made by this import and
+# is seen by nobody else. An objection kept from before an erasure is no new act.
+_CONSENT_OF_NEW = """
+    SELECT record_first_acts(
+        :newsletter, :import, 'import', :consent, :tracking_consent, CAST(:basis AS jsonb), array_agg(email_key ORDER BY email_key),
+        array_agg(line ORDER BY email_key), array_agg(answer ORDER BY email_key), array_agg(coalesce(objects_line, line) ORDER BY email_key)
+    ) FROM (
+        SELECT email_key, line, objects_line, CASE WHEN objects_line IS NOT NULL THEN 'withdrawn' WHEN tracking = 'agreed' THEN 'given' END AS answer,
+            (get_byte(email_key, 0) * 256 + get_byte(email_key, 1)) * (SELECT 1 + count(*) / :piece FROM readers) / 65536 AS piece
+        FROM readers WHERE outcome = 'taken' AND NOT is_known
+    ) acts GROUP BY piece
+"""
+_CONSENT_OF_KNOWN = """
+    SELECT record_acts(
+        :newsletter, :import, 'import', array_agg(email_key ORDER BY n), array_agg(purpose ORDER BY n), array_agg(action ORDER BY n),
+        array_agg(wording ORDER BY n), array_agg(details ORDER BY n)
+    ) FROM (
+        SELECT r.email_key, act.purpose, act.action, act.wording, row_number() OVER (ORDER BY r.email_key, act.purpose) AS n,
+            jsonb_build_object('line', CASE act.what WHEN 'objected' THEN r.objects_line ELSE r.line END)
+                || CASE WHEN act.purpose = 'newsletter' THEN CAST(:basis AS jsonb) ELSE '{}' END AS details
+        FROM changes c JOIN readers r ON r.subscriber_id = c.subscriber_id
+        JOIN (VALUES
+            ('added', 'newsletter', 'given', CAST(:consent AS bytea)),
+            ('activated', 'newsletter', 'given', CAST(:consent AS bytea)),
+            ('agreed', 'tracking', 'given', CAST(:tracking_consent AS bytea)),
+            ('objected', 'tracking', 'withdrawn', NULL)
+        ) act (what, purpose, action, wording) ON act.what = c.what
+        WHERE c.what <> 'objected' OR r.objects_line IS NOT NULL
+    ) acts GROUP BY n / :piece
 """
 _AUDIENCE = """
     INSERT INTO imported_rows (import_id, subscriber_id, began)
@@ -211,11 +216,11 @@ def begin(tx: Transaction) -> None:
     tx.execute(_INCOMING)
 
 
-def make_subscribers(tx: Transaction, newsletter_id: int) -> None:
-    """Make a subscriber for each of the block's readers who is not known and may be made one; put the block to the others. This much
+def make_subscribers(tx: Transaction) -> None:
+    """Make a subscriber for each of the block's readers of whom nothing is known or recorded; put the block to the others. This much
     can be done while the file is still being read. Raises Conflict."""
     try:
-        tx.execute(_MAKE.format(last_act=_LAST_WITHDRAWN.format(purpose="newsletter")), newsletter=newsletter_id)
+        tx.execute(_MAKE)
     except IntegrityError:
         raise Conflict(_OTHER_KEY.format(lost="Some")) from None
     tx.execute(_NEXT_BLOCK)
@@ -243,17 +248,19 @@ def take(
     tx.execute(_TRACKING, newsletter=newsletter_id)
     tx.execute(_details(update_existing), {"import": import_id})
     tx.execute("ANALYZE changes")
-    tx.execute(
-        _CONSENT,
-        {
-            "newsletter": newsletter_id,
-            "import": import_id,
-            "piece": _PIECE,
-            "consent": consent,
-            "tracking_consent": tracking_consent,
-            "basis": json.dumps({"basis": "implied", "expires_on": str(implied_until)} if implied_until else {}),
-        },
-    )
+    acts = {
+        "newsletter": newsletter_id,
+        "import": import_id,
+        "piece": _PIECE,
+        "consent": consent,
+        "tracking_consent": tracking_consent,
+        "basis": json.dumps({"basis": "implied", "expires_on": str(implied_until)} if implied_until else {}),
+    }
+    try:
+        tx.execute(_CONSENT_OF_NEW, acts)
+    except IntegrityError:  # something was recorded of one of them since their block was read
+        raise Conflict(_OTHER_KEY.format(lost="Some")) from None
+    tx.execute(_CONSENT_OF_KNOWN, acts)
     tx.execute(_AUDIENCE, {"newsletter": newsletter_id, "import": import_id})
 
 

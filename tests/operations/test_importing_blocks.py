@@ -12,6 +12,7 @@ import pytest
 from service.db import transaction
 from service.errors import Conflict, Invalid
 from service.operations import importing
+from service.operations.consenting import record
 from service.operations.importing_rows import RowReader
 from service.operations.importing_undo import undo
 from service.operations.suppressing import suppress
@@ -93,6 +94,25 @@ def test_whoever_is_suppressed_while_the_file_is_read_is_not_left_behind(
     assert (report.added, report.suppressed) == (3, 2)
     assert sql("SELECT count(*) FROM subscribers WHERE address LIKE 'new@%%'") == [(0,)]
     assert sql("SELECT count(*) FROM consent_records WHERE email_key = %s", email_key("new@readers.example")) == [(0,)]
+
+
+def test_whoever_is_recorded_of_while_the_file_is_read_makes_it_fail_whole(
+    newsletter: int, sql: Sql, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "BLOCK", 1)
+    key = email_key("new@readers.example")
+
+    def leave(rows: int) -> None:
+        if rows == 1:
+            with transaction() as tx:
+                record(tx, "withdrawn", email_key=key, newsletter_id=newsletter, purpose="newsletter", method="page")
+
+    # In a context of its own: transactions do not nest.
+    with pytest.raises(Conflict, match="changed at this moment. Nothing was imported"):
+        taken(tmp_path, newsletter, on_progress=lambda rows: Context().run(leave, rows))
+    assert sql("SELECT (SELECT count(*) FROM subscribers), (SELECT count(*) FROM imports)") == [(1, 0)]
+    assert sql("SELECT action FROM consent_records WHERE email_key = %s", key) == [("withdrawn",)]
+    assert taken(tmp_path, newsletter).left == 1
 
 
 def test_what_is_wrong_with_the_file_while_blocks_are_taken_leaves_nothing(

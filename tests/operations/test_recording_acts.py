@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from service.db import Transaction, transaction
+from service.db import transaction
 from service.operations.consenting import record
 from service.operations.verifying import verify
 from service.settings import Settings
@@ -25,41 +25,20 @@ WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_databas
 LOCK = (
     "SELECT count(*) FROM (SELECT FROM subscribers WHERE email_key = ANY(:keys) ORDER BY id FOR NO KEY UPDATE) locked"
 )
-ALIKE = """
-    SELECT record_act_of_each(:newsletter, NULL, 'import', :purpose, :action, CAST(:wording AS bytea), CAST(:keys AS bytea[]), CAST(:facts AS jsonb[]))
-"""
-# What the version before calls.
-MIXED = """
+ANY = """
     SELECT record_acts(:newsletter, NULL, 'import', CAST(:keys AS bytea[]), CAST(:purposes AS text[]), CAST(:actions AS text[]),
         CAST(:wordings AS bytea[]), CAST(:facts AS jsonb[]))
 """
-
+FIRST = """
+    SELECT record_first_acts(:newsletter, NULL, 'import', CAST(:wording AS bytea), CAST(:tracking_wording AS bytea), CAST(:facts AS jsonb),
+        CAST(:keys AS bytea[]), CAST(:lines AS integer[]), CAST(:tracking AS text[]), CAST(:tracking_lines AS integer[]))
+"""
 
 Recording = Callable[..., None]
 
 
-def _alike(tx: Transaction, newsletter: int, keys: list[bytes], parts: dict[str, list[Any]]) -> None:
-    """Those that follow each other and are alike in one call, a reader once in each."""
-    left = list(zip(keys, parts["facts"], parts["purposes"], parts["actions"], parts["wordings"], strict=True))
-    while left:
-        alike, together = left[0][2:], dict[bytes, Any]()
-        while left and left[0][2:] == alike and left[0][0] not in together:
-            key, fact, *_ = left.pop(0)
-            together[key] = fact
-        purpose, action, wording = alike
-        tx.execute(
-            ALIKE,
-            newsletter=newsletter,
-            keys=list(together),
-            facts=list(together.values()),
-            purpose=purpose,
-            action=action,
-            wording=wording,
-        )
-
-
-@pytest.fixture(params=["alike", "mixed"])
-def recorded(request: pytest.FixtureRequest) -> Recording:
+@pytest.fixture
+def recorded() -> Recording:
     """Records acts of readers that are locked before."""
 
     def record_them(newsletter: int, keys: list[bytes], **parts: list[Any]) -> None:
@@ -72,10 +51,7 @@ def recorded(request: pytest.FixtureRequest) -> Recording:
         }
         with transaction() as tx:
             tx.execute(LOCK, keys=keys)
-            if request.param == "alike":
-                _alike(tx, newsletter, keys, given | parts)
-            else:
-                tx.execute(MIXED, newsletter=newsletter, keys=keys, **(given | parts))
+            tx.execute(ANY, newsletter=newsletter, keys=keys, **(given | parts))
 
     return record_them
 
@@ -203,7 +179,6 @@ def test_acts_that_would_be_no_evidence_are_refused(
 @pytest.mark.parametrize(
     "call",
     [
-        "record_act_of_each(NULL, NULL, 'import', 'newsletter', 'given', NULL, '{{\"\\\\x01\"}}', {facts})",
         "record_acts(NULL, NULL, 'import', '{{\"\\\\x01\"}}', '{{newsletter}}', '{{given}}', '{{NULL}}', {facts})",
         "record_acts(NULL, NULL, 'import', '{{\"\\\\x01\"}}', '{{newsletter}}', '{{given}}', {facts}::bytea[], ARRAY[jsonb '{{}}'])",
     ],
@@ -214,16 +189,89 @@ def test_acts_of_which_a_part_is_missing_are_refused(sql: Sql, call: str, facts:
         sql("SELECT " + call.format(facts=facts))
 
 
-def test_a_reader_named_twice_in_one_call_is_refused(newsletter: int, sql: Sql) -> None:
-    given = {"purpose": "newsletter", "action": "given", "wording": None, "facts": ["{}", "{}"]}
-    with pytest.raises(DBAPIError) as refused, transaction() as tx:
-        tx.execute(ALIKE, newsletter=newsletter, keys=[b"\x01" * 16] * 2, **given)
+def _first(newsletter: int, keys: list[bytes], **parts: Any) -> None:
+    given = {
+        "wording": a_wording(),
+        "tracking_wording": a_wording(),
+        "facts": "{}",
+        "lines": list(range(1, len(keys) + 1)),
+        "tracking": [None] * len(keys),
+        "tracking_lines": list(range(1, len(keys) + 1)),
+    }
+    with transaction() as tx:
+        tx.execute(FIRST, newsletter=newsletter, keys=keys, **(given | parts))
+
+
+def test_first_acts_begin_the_chain_that_others_go_on(newsletter: int, recorded: Recording, sql: Sql) -> None:
+    keys = [bytes([n]) * 16 for n in (1, 2, 3)]
+    _first(
+        newsletter,
+        keys,
+        facts='{"basis": "é|王", "a": "\\"line\\": null", "lines": null}',
+        tracking=["given", "withdrawn", None],
+        tracking_lines=[1, 7, None],
+    )
+    _one(newsletter, keys[0])
+    recorded(newsletter, keys)
+    found = verify()
+    assert (found.acts, found.findings) == (9, [])
+    assert sql(
+        """SELECT get_byte(r.email_key, 0), r.number, r.purpose, r.action, r.wording_sha256 IS NULL, d.details::jsonb -> 'line', d.details::jsonb -> 'basis'
+           FROM consent_records r JOIN consent_details d ON d.record_id = r.id WHERE r.id <= 5 + (SELECT min(id) FROM consent_records) ORDER BY 1, 2"""
+    )[:5] == [
+        (1, 1, "newsletter", "given", False, 1, "é|王"),
+        (1, 2, "tracking", "given", False, 1, None),
+        (2, 1, "newsletter", "given", False, 2, "é|王"),
+        (2, 2, "tracking", "withdrawn", True, 7, None),
+        (3, 1, "newsletter", "given", False, 3, "é|王"),
+    ]
+    assert sql("SELECT count(*) FROM consent_records r WHERE hash <> consent_hash(r)") == [(0,)]
+    assert sql("SELECT count(*) FROM consent_details WHERE details <> details::jsonb::text") == [(0,)]
+    assert sql("SELECT count(DISTINCT salt), min(length(salt)), count(*) FROM consent_details") == [(8, 32, 8)]
+
+
+@pytest.mark.parametrize("twice", [True, False], ids=["named twice", "recorded before"])
+def test_whoever_is_not_at_the_beginning_has_no_first_acts(newsletter: int, sql: Sql, *, twice: bool) -> None:
+    keys = [b"\x01" * 16, b"\x02" * 16]
+    if not twice:
+        _one(newsletter, keys[1])
+    before = sql("SELECT count(*) FROM consent_records")
+    with pytest.raises(DBAPIError) as refused:
+        _first(newsletter, [*keys, keys[1]] if twice else keys)
     assert isinstance(refused.value.orig, psycopg.errors.UniqueViolation)
+    assert sql("SELECT count(*) FROM consent_records") == before
+
+
+@pytest.mark.parametrize(
+    ("parts", "error"),
+    [
+        ({"facts": '{"network": "192.0.2.0/24"}'}, psycopg.errors.InvalidParameterValue),
+        ({"facts": '{"line": 5}'}, psycopg.errors.InvalidParameterValue),
+        ({"facts": '{"a": {"line": null}}'}, psycopg.errors.InvalidParameterValue),
+        ({"facts": "[]"}, psycopg.errors.InvalidParameterValue),
+        ({"facts": None}, psycopg.errors.InvalidParameterValue),
+        ({"lines": [1]}, psycopg.errors.InvalidParameterValue),
+        ({"lines": None}, psycopg.errors.InvalidParameterValue),
+        ({"lines": [1, None]}, psycopg.errors.NotNullViolation),
+        ({"tracking": ["given", "given", "given"]}, psycopg.errors.InvalidParameterValue),
+        ({"tracking": ["given", "thought"]}, psycopg.errors.CheckViolation),
+        ({"tracking": ["given", None], "tracking_lines": [None, None]}, psycopg.errors.NotNullViolation),
+        ({"tracking": ["given", None], "tracking_wording": b"never kept"}, psycopg.errors.ForeignKeyViolation),
+        ({"wording": b"never kept"}, psycopg.errors.ForeignKeyViolation),
+        ({"newsletter": 0}, psycopg.errors.ForeignKeyViolation),
+    ],
+)
+def test_first_acts_that_would_be_no_evidence_are_refused(
+    newsletter: int, sql: Sql, parts: dict[str, Any], error: type[Exception]
+) -> None:
+    with pytest.raises(DBAPIError) as refused:
+        _first(**({"newsletter": newsletter, "keys": [b"\x01" * 16, b"\x02" * 16]} | parts))
+    assert isinstance(refused.value.orig, error)
     assert sql("SELECT count(*) FROM consent_records") == [(0,)]
 
 
 CALLS = {
-    "record_act_of_each(bigint, bigint, text, text, text, bytea, bytea[], jsonb[])": "record_act_of_each(NULL, NULL, 'import', 'newsletter', 'given', NULL, '{\"\\\\x01\"}', ARRAY[jsonb '{\"line\": 1}'])",
+    "record_first_acts(bigint, bigint, text, bytea, bytea, jsonb, bytea[], integer[], text[], integer[])": "record_first_acts(NULL, NULL, 'import', NULL, NULL, '{}', '{\"\\\\x01\"}', '{1}', '{NULL}', '{NULL}')",
     "record_acts(bigint, bigint, text, bytea[], text[], text[], bytea[], jsonb[])": "record_acts(NULL, NULL, 'import', '{\"\\\\x01\"}', '{newsletter}', '{given}', '{NULL}', ARRAY[jsonb '{\"line\": 1}'])",
 }
 

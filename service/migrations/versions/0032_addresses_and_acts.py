@@ -1,5 +1,5 @@
-"""What an import of a million readers need not do: keep two indexes where one serves both questions, and say for each of many readers what
-they did alike. `record_acts` stays for a service of the version before."""
+"""What an import of a million readers need not do: keep two indexes where one serves both questions, and look up, for each of the readers
+whom it makes, what is recorded of them."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,47 +13,67 @@ _UNIQUE, _PREFIX = "uq_subscribers_normalised_address", "ix_subscribers_address_
 _BY_PATTERN = {"normalised_address": "text_pattern_ops"}
 _PAIR, _PAIR_BEFORE = "uq_subscriptions_subscriber_id_newsletter_id", "uq_subscriptions_newsletter_id_subscriber_id"
 
-# As record_acts: whoever calls has locked the readers; the service's role may say through it what it may insert, and neither number nor
-# hashes nor the moment. A reader who is named twice fails at the number, which is unique: a second act would need the hash of the first.
-# Scans of the whole table are off because a plan made while the table was empty is kept while it grows.
+# As record_acts, for readers of whom nothing is recorded yet, which nobody looks up: where it is not so, the number fails, which is unique.
+# Each agrees to the newsletter; to tracking, `tracking` says whether consent is given, withdrawn or (NULL) neither. What the acts have in
+# common is put together once, and the hash is consent_hash's, written out. The service's role may say through it what it may insert, and
+# neither numbers nor hashes nor the moment.
 _RECORD = """
-    CREATE FUNCTION record_act_of_each(newsletter bigint, import bigint, way text, purpose text, action text, wording bytea, keys bytea[], facts jsonb[])
-    RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+    CREATE FUNCTION record_first_acts(newsletter bigint, import bigint, way text, wording bytea, tracking_wording bytea, facts jsonb,
+        keys bytea[], lines integer[], tracking text[], tracking_lines integer[])
+    RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
     #variable_conflict use_column
     DECLARE
         moment timestamptz := clock_timestamp();
+        microseconds bigint := extract(epoch FROM moment) * 1000000;
         -- 244 bits that nobody keeps. From them and a record's id follows its salt: to draw one for each took a third of the time.
         secret bytea := uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid());
-        -- The hash is consent_hash's, written out: what is the same in all of them is put together once.
-        between text := concat_ws('|', '', coalesce(newsletter::text, ''), purpose, action, (extract(epoch FROM moment) * 1000000)::bigint, way,
+        -- As jsonb writes it, around the number of the line.
+        around text[] := string_to_array((facts || '{"line": null}')::text, '"line": null');
+        given text := concat_ws('|', '1', coalesce(newsletter::text, ''), 'newsletter', 'given', microseconds, way,
             coalesce(encode(wording, 'hex'), ''), coalesce(import::text, ''), '');
+        tracking_given text := concat_ws('|', '2', coalesce(newsletter::text, ''), 'tracking', 'given', microseconds, way,
+            coalesce(encode(tracking_wording, 'hex'), ''), coalesce(import::text, ''), '');
+        tracking_withdrawn text := concat_ws('|', '2', coalesce(newsletter::text, ''), 'tracking', 'withdrawn', microseconds, way,
+            '', coalesce(import::text, ''), '');
     BEGIN
-        IF (cardinality(keys) = cardinality(facts)) IS NOT TRUE THEN
+        IF (cardinality(keys) = ALL (ARRAY[cardinality(lines), cardinality(tracking), cardinality(tracking_lines)])) IS NOT TRUE THEN
             RAISE EXCEPTION 'every act needs each of its parts' USING ERRCODE = 'invalid_parameter_value';
         END IF;
-        IF EXISTS (SELECT FROM unnest(facts) f WHERE jsonb_typeof(f) IS DISTINCT FROM 'object' OR f ?| '{network,user_agent}') THEN
-            RAISE EXCEPTION 'acts with an origin are recorded one by one' USING ERRCODE = 'invalid_parameter_value';
+        IF (jsonb_typeof(facts) = 'object' AND NOT facts ?| '{line,network,user_agent}' AND cardinality(around) = 2) IS NOT TRUE THEN
+            RAISE EXCEPTION 'these facts are no plain ones of many acts' USING ERRCODE = 'invalid_parameter_value';
         END IF;
-        WITH acts AS MATERIALIZED (
-            SELECT a.*, CASE WHEN a.details <> '{}' THEN sha256(secret || int8send(a.id)) END AS salt FROM (
-                SELECT nextval('consent_records_id_seq') AS id, u.email_key, u.details::text AS details, coalesce(l.number, 0) + 1 AS number, l.hash AS previous
-                FROM unnest(keys, facts) u (email_key, details)
-                LEFT JOIN LATERAL (
-                    SELECT r.number, r.hash FROM consent_records r WHERE r.email_key = u.email_key ORDER BY r.number DESC LIMIT 1
-                ) l ON true
-            ) a
+        WITH firsts AS MATERIALIZED (
+            SELECT *, sha256(convert_to('1|' || encode(email_key, 'hex') || '|' || given || encode(act_hash, 'hex') || '||', 'UTF8')) AS hash FROM (
+                SELECT *, sha256(salt || convert_to(details, 'UTF8')) AS act_hash FROM (
+                    SELECT *, sha256(secret || int8send(id)) AS salt FROM (
+                        SELECT nextval('consent_records_id_seq') AS id, around[1] || '"line": ' || line || around[2] AS details, email_key, tracking, tracking_line
+                        FROM unnest(keys, lines, tracking, tracking_lines) u (email_key, line, tracking, tracking_line)
+                    ) a OFFSET 0
+                ) s OFFSET 0
+            ) h
+        ), seconds AS MATERIALIZED (
+            SELECT *, sha256(convert_to('1|' || encode(email_key, 'hex') || '|' || CASE tracking WHEN 'given' THEN tracking_given ELSE tracking_withdrawn END
+                || encode(act_hash, 'hex') || '||' || encode(previous, 'hex'), 'UTF8')) AS hash FROM (
+                SELECT *, sha256(salt || convert_to(details, 'UTF8')) AS act_hash FROM (
+                    SELECT *, sha256(secret || int8send(id)) AS salt FROM (
+                        SELECT nextval('consent_records_id_seq') AS id, '{"line": ' || tracking_line || '}' AS details, email_key, tracking, hash AS previous
+                        FROM firsts WHERE tracking IS NOT NULL
+                    ) a OFFSET 0
+                ) s OFFSET 0
+            ) h
         ), kept AS (
-            INSERT INTO consent_details (record_id, part, salt, details) SELECT id, 'act', salt, details FROM acts WHERE salt IS NOT NULL
+            INSERT INTO consent_details (record_id, part, salt, details)
+            SELECT id, 'act', salt, details FROM firsts UNION ALL SELECT id, 'act', salt, details FROM seconds
         )
         INSERT INTO consent_records (id, email_key, newsletter_id, purpose, action, at, method, wording_sha256, import_id, details, number, previous, act_hash, hash)
-        SELECT id, email_key, newsletter, purpose, action, moment, way, wording, import, '{}', number, previous, act_hash,
-            sha256(convert_to('1|' || encode(email_key, 'hex') || '|' || number || between || coalesce(encode(act_hash, 'hex'), '') || '||'
-                || coalesce(encode(previous, 'hex'), ''), 'UTF8'))
-        FROM (SELECT *, sha256(salt || convert_to(details, 'UTF8')) AS act_hash FROM acts OFFSET 0) h;
+        SELECT id, email_key, newsletter, 'newsletter', 'given', moment, way, wording, import, jsonb '{}', 1, NULL::bytea, act_hash, hash FROM firsts
+        UNION ALL
+        SELECT id, email_key, newsletter, 'tracking', tracking, moment, way, CASE tracking WHEN 'given' THEN tracking_wording END, import, jsonb '{}', 2,
+            previous, act_hash, hash FROM seconds;
         RETURN cardinality(keys);
     END $$
 """
-_NAME = "record_act_of_each(bigint, bigint, text, text, text, bytea, bytea[], jsonb[])"
+_NAME = "record_first_acts(bigint, bigint, text, bytea, bytea, jsonb, bytea[], integer[], text[], integer[])"
 
 
 def upgrade() -> None:
