@@ -108,7 +108,7 @@ def test_whoever_is_recorded_of_while_the_file_is_read_makes_it_fail_whole(
                 record(tx, "withdrawn", email_key=key, newsletter_id=newsletter, purpose="newsletter", method="page")
 
     # In a context of its own: transactions do not nest.
-    with pytest.raises(Conflict, match="changed at this moment. Nothing was imported"):
+    with pytest.raises(Conflict, match="were changed at this moment"):
         taken(tmp_path, newsletter, on_progress=lambda rows: Context().run(leave, rows))
     assert sql("SELECT (SELECT count(*) FROM subscribers), (SELECT count(*) FROM imports)") == [(1, 0)]
     assert sql("SELECT action FROM consent_records WHERE email_key = %s", key) == [("withdrawn",)]
