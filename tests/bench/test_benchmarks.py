@@ -14,9 +14,13 @@ from service.lab.bench_growth import exponents
 from tests.cli.commands import command_line, environment
 
 
-def bench(*arguments: object) -> dict[str, Any]:
+def bench(*arguments: object, seconds: int = 110) -> dict[str, Any]:
     done = subprocess.run(
-        command_line("bench", *arguments, "--json"), env=environment(), capture_output=True, timeout=110, check=False
+        command_line("bench", *arguments, "--json"),
+        env=environment(),
+        capture_output=True,
+        timeout=seconds,
+        check=False,
     )
     assert done.returncode == 0, done.stderr.decode()
     found: dict[str, Any] = json.loads(done.stdout)
@@ -132,8 +136,9 @@ def test_every_event_of_the_benchmark_is_taken_in_once() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(240)
 def test_growth_is_measured_at_each_size_and_drawn(tmp_path: Path) -> None:
-    found = bench("growth", "--sizes", "500,1000", "--times", 1, "--plot", tmp_path / "growth.svg")
+    found = bench("growth", "--sizes", "500,1000", "--times", 1, "--plot", tmp_path / "growth.svg", seconds=230)
     assert [one["readers"] for one in found["sizes"]] == [500, 1000]
     assert set(found["exponents"]) == {"freeze_s", "hand_off_s", "total_s", "sending_mib", "postgres_mib"}
     assert abs(found["exponents"]["sending_mib"]["all"]) < 0.5, "a worker holds one batch at a time"
