@@ -12,6 +12,9 @@ from service.lab import bench, bench_import, bench_send, plot
 
 LARGE = 200_000
 """Readers above which one run is enough: it takes minutes, and varies less."""
+AGE = 180.0
+"""Seconds that an installation has run for when its memory is measured, if a size is large: its connections keep what they have once been
+asked, and duties ask more the longer they run. To fill a large one takes as long."""
 LATENCY = 100.0
 WORKERS = 8
 _TIMES = {"freeze_s": "freeze", "hand_off_s": "hand-off", "total_s": "whole sending", "import_s": "import"}
@@ -30,7 +33,8 @@ def run(
     machine = bench.machine()
     rows = []
     for size in sorted(sizes):
-        rows.append(_at(home / f"{size}", size, times if size <= LARGE else 1, say, with_import=with_import))
+        age = AGE if max(sizes) > LARGE else 0.0
+        rows.append(_at(home / f"{size}", size, times if size <= LARGE else 1, age, say, with_import=with_import))
         shutil.rmtree(home / f"{size}", ignore_errors=True)
     names = [name for name in (*_TIMES, *_MEMORY) if name in rows[0]]
     return {
@@ -42,12 +46,14 @@ def run(
     }
 
 
-def _at(home: Path, size: int, times: int, say: Callable[[str], None], *, with_import: bool) -> dict[str, Any]:
+def _at(
+    home: Path, size: int, times: int, age: float, say: Callable[[str], None], *, with_import: bool
+) -> dict[str, Any]:
     home.mkdir(mode=0o711)
     sent = bench_send.run(home / "send", size, LATENCY, WORKERS, say, times=times)
-    say("Once more, to look closely at memory.")
+    say("Once more, to look closely at memory" + (f" once all has run for {age:.0f} s." if age else "."))
     # One issue at every size: each further one leaves something in a connection's memory.
-    watched = bench_send.run(home / "memory", size, LATENCY, WORKERS, say, times=1, closely=True)["memory_mib"]
+    watched = bench_send.run(home / "memory", size, LATENCY, WORKERS, say, times=1, closely_after=age)["memory_mib"]
     row = {
         "readers": sent["readers"],
         "runs": times,

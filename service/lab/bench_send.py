@@ -42,20 +42,17 @@ def run(
     *,
     hosts: int = 1,
     times: int = 3,
-    closely: bool = False,
+    closely_after: float | None = None,
 ) -> dict[str, Any]:
-    """Send issues to so many readers, one after another. `closely`: memory counts and not time (see Watch). Raises BroadsheetError
-    when one is not sent to each of them exactly once."""
+    """Send issues to so many readers, one after another. `closely_after`: memory counts and not time (see Watch), of an installation
+    that has run for so many seconds. Raises BroadsheetError when one is not sent to each of them exactly once."""
     machine = bench.machine()
     key = ec.generate_private_key(ec.SECP256R1()).public_key()
     with sink(latency) as port, bench.fresh(home, **real(port, workers, key)) as chosen:
-        letter = bench.a_newsletter()
-        # One in fifty of them has left.
-        filling.people(chosen, readers * 50 // 49, letter)
-        filling.settle(chosen)
+        letter = _filled(chosen, readers, closely_after or 0.0)
         say(f"{readers:,} readers are there; {times} issues are sent, one after another.")
         with further.all_of(chosen, hosts) as machines:
-            with memory.Watch(home, closely=closely) as watch:
+            with memory.Watch(home, closely=closely_after is not None) as watch:
                 runs = [_once(chosen, port, filling.issue(letter, number), say) for number in range(times)]
             batches = {one.name: one.batches() for one in machines}
         yardstick = _yardsticks(chosen, port, runs[-1], workers * hosts)
@@ -73,6 +70,17 @@ def run(
         "memory_mib": watch.highest(),
         "machine": machine | {"load_after": bench.load_average()},
     }
+
+
+def _filled(chosen: Settings, readers: int, age: float) -> int:
+    """A newsletter with so many readers, once its installation has run for so many seconds."""
+    started = time.monotonic()
+    letter = bench.a_newsletter()
+    # One in fifty of them has left.
+    filling.people(chosen, readers * 50 // 49, letter)
+    filling.settle(chosen)
+    time.sleep(max(0.0, started + age - time.monotonic()))
+    return letter
 
 
 def _bytes_a_delivery(chosen: Settings) -> int:

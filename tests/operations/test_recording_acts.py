@@ -265,7 +265,11 @@ def test_first_acts_that_would_be_no_evidence_are_refused(
     newsletter: int, sql: Sql, parts: dict[str, Any], error: type[Exception]
 ) -> None:
     with pytest.raises(DBAPIError) as refused:
-        _first(**({"newsletter": newsletter, "keys": [b"\x01" * 16, b"\x02" * 16]} | parts))
+        _first(
+            parts.get("newsletter", newsletter),
+            [b"\x01" * 16, b"\x02" * 16],
+            **{name: value for name, value in parts.items() if name != "newsletter"},
+        )
     assert isinstance(refused.value.orig, error)
     assert sql("SELECT count(*) FROM consent_records") == [(0,)]
 
