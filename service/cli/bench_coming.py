@@ -91,7 +91,7 @@ def webhooks(events: int, as_json: bool) -> None:
         found,
         f"Median of {len(found['runs'])} parts of {events:,} events: intake [bold]{found['intake_per_second']:,.0f} events/s[/bold] (p50 {found['hook_p50_ms']:.0f} ms,"
         f" p99 {found['hook_p99_ms']:.0f} ms), ingest [bold]{found['ingest_per_second']:,.0f} events/s[/bold] ({found['ingest_ratio']:.1%} of a bare COPY),"
-        f" the same again {found['replay_per_second']:,.0f} events/s.",
+        f" the same again {found['replay_per_second']:,.0f} events/s; {found['bytes_an_event']} bytes an event.",
         as_json=as_json,
     )
 

@@ -29,6 +29,11 @@ _COUNTS = """
         (SELECT coalesce(sum(strays), 0) FROM payloads), (SELECT count(*) FROM payloads WHERE state <> 'ingested'),
         (SELECT count(processed_at) FROM deliveries WHERE issue_id = %(issue)s)
 """
+# Without the raw payloads, which are kept for some days.
+_STORED = """
+    SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
+        AND (relname = 'deliveries' OR relname ~ '^events_')
+"""
 _BARE = """
     CREATE TEMPORARY TABLE bare (issue_id bigint, delivery_id bigint, attempt_id uuid, type text, at timestamptz, url text)
 """
@@ -51,10 +56,12 @@ def run(home: Path, events: int, say: Callable[[str], None]) -> dict[str, Any]:
         told = telling.about(chosen, issue, int(events / telling.A_READER) + 10)[:events]
         parts = [told[n * len(told) // RUNS : (n + 1) * len(told) // RUNS] for n in range(RUNS)]
         runs: list[dict[str, Any]] = []
+        before = _stored(chosen)
         with memory.Watch(home) as watch:
             for part in parts:
                 runs.append(_measure(home, chosen, key, issue, part))
                 say(_line(runs[-1]))
+        stored = _stored(chosen) - before
         _check(chosen, issue, told)
     names = ("intake_per_second", "hook_p50_ms", "hook_p99_ms", "ingest_per_second", "replay_per_second")
     more = ("bare_copy_per_second", "intake_ratio", "ingest_ratio", "replay_ratio")
@@ -63,11 +70,19 @@ def run(home: Path, events: int, say: Callable[[str], None]) -> dict[str, Any]:
         "readers": len({one[DELIVERY_ARGUMENT] for one in told}),
         "events_a_payload": PAYLOAD,
         "connections": CONNECTIONS,
+        "bytes_an_event": round(stored / len(told)),
         **{name: round(statistics.median(one[name] for one in runs), 4) for name in names + more},
         "runs": runs,
         "memory_mib": watch.highest(),
         "machine": machine | {"load_after": bench.load_average()},
     }
+
+
+def _stored(chosen: Settings) -> int:
+    """Bytes of events and deliveries, indexes included."""
+    with filling.connected(chosen) as connection:
+        found = connection.execute(_STORED).fetchone()
+    return int(found[0]) if found else 0
 
 
 def _measure(

@@ -133,6 +133,7 @@ def test_every_event_of_the_benchmark_is_taken_in_once() -> None:
     assert 0 < found["hook_p50_ms"] <= found["hook_p99_ms"]
     assert min(found["intake_per_second"], found["ingest_per_second"], found["replay_per_second"]) > 0
     assert 0 < found["ingest_ratio"] < 1
+    assert 60 < found["bytes_an_event"] < 3000, "few events leave whole pages empty"
 
 
 @pytest.mark.slow
