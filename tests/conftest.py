@@ -288,7 +288,7 @@ def sandbox(sandbox_process: Sandbox) -> Sandbox:
 
 @pytest.fixture(scope="session")
 def application(installation: Settings) -> Flask:
-    """The web application, made once: it keeps nothing between two requests."""
+    """The web application, made once: it keeps nothing between two requests but what /metrics counts."""
     return factory.create_app(installation)
 
 

@@ -32,8 +32,8 @@ def run(
     """Measure at each of the sizes, in rising order. Raises BroadsheetError where a run did not do what it should."""
     machine = bench.machine()
     rows = []
+    age = AGE if max(sizes) > LARGE else 0.0
     for size in sorted(sizes):
-        age = AGE if max(sizes) > LARGE else 0.0
         rows.append(_at(home / f"{size}", size, times if size <= LARGE else 1, age, say, with_import=with_import))
         shutil.rmtree(home / f"{size}", ignore_errors=True)
     names = [name for name in (*_TIMES, *_MEMORY) if name in rows[0]]

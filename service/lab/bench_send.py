@@ -49,7 +49,7 @@ def run(
     machine = bench.machine()
     key = ec.generate_private_key(ec.SECP256R1()).public_key()
     with sink(latency) as port, bench.fresh(home, **real(port, workers, key)) as chosen:
-        letter = _filled(chosen, readers, closely_after or 0.0)
+        letter = filled(chosen, readers, closely_after or 0.0)
         say(f"{readers:,} readers are there; {times} issues are sent, one after another.")
         with further.all_of(chosen, hosts) as machines:
             with memory.Watch(home, closely=closely_after is not None) as watch:
@@ -72,7 +72,7 @@ def run(
     }
 
 
-def _filled(chosen: Settings, readers: int, age: float) -> int:
+def filled(chosen: Settings, readers: int, age: float) -> int:
     """A newsletter with so many readers, once its installation has run for so many seconds."""
     started = time.monotonic()
     letter = bench.a_newsletter()

@@ -23,9 +23,9 @@ _BLOCK = """
     ) ON COMMIT DROP
 """
 _INCOMING = "CREATE TEMPORARY TABLE incoming (LIKE block, made_id bigint) ON COMMIT DROP"
-# Whoever was erased is known by what is recorded of them. Looked up row by row, since the plan is kept while the tables grow. Whoever signs up at this very moment is waited for, and then known.
-# Only one index is asked for conflicts before a row is written: the same key is the same address. The rows are in the file's order, as they
-# were copied: of two with the same address, the first is there when the second comes.
+# Whoever was erased is known by what is recorded of them. Looked up row by row, since the plan is kept while the tables grow. Whoever signs
+# up at this very moment is waited for, and then known. Only one index is asked for conflicts before a row is written: the same key is the same
+# address. The rows are in the file's order, as they were copied: of two with the same address, the first is there when the second comes.
 _MAKE = """
     WITH made AS (
         INSERT INTO subscribers (address, normalised_address, email_key, first_name, last_name, language, attributes)

@@ -61,6 +61,11 @@ def _one(newsletter: int, key: bytes) -> None:
         record(tx, "withdrawn", email_key=key, newsletter_id=newsletter, purpose="newsletter", method="page")
 
 
+def two_of(newsletter: int) -> dict[str, Any]:
+    """Whose acts they are."""
+    return {"newsletter": newsletter, "keys": [b"\x01" * 16, b"\x02" * 16]}
+
+
 @pytest.fixture
 def newsletter(database: Settings) -> int:
     return a_newsletter()
@@ -167,11 +172,7 @@ def test_acts_that_would_be_no_evidence_are_refused(
     newsletter: int, recorded: Recording, sql: Sql, parts: dict[str, Any], error: type[Exception]
 ) -> None:
     with pytest.raises(DBAPIError) as refused:
-        recorded(
-            parts.get("newsletter", newsletter),
-            [b"\x01" * 16, b"\x02" * 16],
-            **{k: v for k, v in parts.items() if k != "newsletter"},
-        )
+        recorded(**two_of(newsletter) | parts)
     assert isinstance(refused.value.orig, error)
     assert sql("SELECT count(*) FROM consent_records") == [(0,)]
 
@@ -265,11 +266,7 @@ def test_first_acts_that_would_be_no_evidence_are_refused(
     newsletter: int, sql: Sql, parts: dict[str, Any], error: type[Exception]
 ) -> None:
     with pytest.raises(DBAPIError) as refused:
-        _first(
-            parts.get("newsletter", newsletter),
-            [b"\x01" * 16, b"\x02" * 16],
-            **{name: value for name, value in parts.items() if name != "newsletter"},
-        )
+        _first(**two_of(newsletter) | parts)
     assert isinstance(refused.value.orig, error)
     assert sql("SELECT count(*) FROM consent_records") == [(0,)]
 
